@@ -1,0 +1,6 @@
+"""`python -m cnnkit`."""
+
+from cnnkit.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""The command line's entrance, and the one place where errors become exit codes."""
+
+import os
+import sys
+import traceback
+import warnings
+from typing import Any
+
+import click
+
+from cnnkit import __version__
+from cnnkit.commands.classify import classify
+from cnnkit.commands.configuration import config_option
+from cnnkit.commands.labels import labels
+from cnnkit.commands.models import models
+from cnnkit.commands.options import talk_options
+from cnnkit.commands.talk import Talk
+from cnnkit.commands.weights import weights
+from cnnkit.errors import CnnkitError
+
+INTERRUPTED, BROKEN_PIPE = 130, 141
+
+
+class Program(click.Group):
+    """A group whose verbs may raise: every error ends here as a message and an exit code."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run the verb."""
+        talk = context.ensure_object(Talk)
+        try:
+            return super().invoke(context)
+        except CnnkitError as error:
+            self._say(talk, str(error))
+            context.exit(error.exit_code)
+        except BrokenPipeError:
+            # The reader has what it wanted. What Python flushes at its end has to go somewhere.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            context.exit(BROKEN_PIPE)
+        except KeyboardInterrupt:
+            self._say(talk, "interrupted")
+            context.exit(INTERRUPTED)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            self._say(talk, f"internal error: {type(error).__name__}: {error}")
+            self._say(talk, "this is a fault of cnnkit's; -v shows where" * (not talk.verbose))
+            if talk.verbose:
+                traceback.print_exc()
+            context.exit(CnnkitError.exit_code)
+        finally:
+            talk.stop()
+
+    @staticmethod
+    def _say(talk: Talk, message: str) -> None:
+        talk.stop()
+        if message:
+            click.echo(f"cnnkit: {message}", err=True)
+
+
+@click.group(
+    cls=Program,
+    context_settings={
+        "auto_envvar_prefix": "CNNKIT",
+        "help_option_names": ["-h", "--help"],
+        "show_default": True,
+        "max_content_width": 100,
+    },
+)
+@config_option
+@talk_options
+@click.version_option(__version__, prog_name="cnnkit")
+@click.pass_context
+def main(context: click.Context) -> None:
+    """Transfer learning with convolutional networks, from the shell.
+
+    Answers go to stdout, one record per input; everything else goes to stderr. Every option can
+    also be set in a file (--config) or in the environment (CNNKIT_CLASSIFY_TOP=1); flags are
+    stronger than the environment, and the environment is stronger than a file.
+
+    \b
+    Exit codes:
+      0    all inputs were answered
+      1    the command could not do its job
+      2    the command line makes no sense
+      3    done, but at least one input could not be answered
+      4    a check that was asked for did not hold
+      130  interrupted
+
+    \b
+    Example:
+      cnnkit classify photos/ --format jsonl | jq .
+    """
+    context.ensure_object(Talk).set_up_logging()
+    # Decoders warn about odd files on stderr; our records say what matters.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+for verb in (classify, models, labels, weights):
+    main.add_command(verb)

@@ -1,0 +1,1 @@
+"""Stage 8: one file per verb: parse, one call, print."""

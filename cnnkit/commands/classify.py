@@ -1,0 +1,124 @@
+"""`cnnkit classify`."""
+
+import os
+from typing import Any, get_args
+
+import click
+
+from cnnkit.commands.emit import emit
+from cnnkit.commands.options import gather, input_options, output_options, talk_options
+from cnnkit.commands.talk import Talk
+from cnnkit.records import Classification, Crops, Fit, Interpolation
+from cnnkit.zoo.catalog import DEFAULT_MODEL
+
+
+@click.command(short_help="Name what is in pictures.")
+@input_options
+@click.option("-m", "--model", default=DEFAULT_MODEL, help="A network; `cnnkit models` lists them.")
+@click.option(
+    "-w",
+    "--weights",
+    default="imagenet",
+    metavar="imagenet|none|FILE",
+    help="Published weights, random ones, or a weight file for this network.",
+)
+@click.option("-k", "--top", default=5, type=click.IntRange(1), help="How many classes to name.")
+@click.option(
+    "--min-score",
+    default=0.0,
+    type=click.FloatRange(0, 1),
+    help="Leave out classes less probable than this.",
+)
+@click.option(
+    "--crops",
+    default="1",
+    type=click.Choice([str(n) for n in get_args(Crops)]),
+    help="Views per picture, averaged: 5 and 10 as AlexNet, 144 as GoogLeNet.",
+)
+@click.option(
+    "--fit",
+    type=click.Choice(get_args(Fit)),
+    help="How a picture becomes a square.  [default: the network's own]",
+)
+@click.option(
+    "--interpolation",
+    type=click.Choice(get_args(Interpolation)),
+    help="How a picture is resized.  [default: the network's own]",
+)
+@click.option(
+    "--batch-size",
+    default=32,
+    type=click.IntRange(1, 4096),
+    help="Pictures per run of the network.",
+)
+@click.option(
+    "--threads", type=click.IntRange(1, 1024), help="Cores to use.  [default: all that are allowed]"
+)
+@click.option(
+    "--seed",
+    default=0,
+    type=click.IntRange(0, 2**32 - 1),
+    help="For the random weights of `-w none`.",
+)
+@click.option(
+    "--annotate",
+    "annotate_in",
+    metavar="DIR",
+    help="Put copies of the pictures with labels and scores there.",
+)
+@click.option(
+    "--skip-done",
+    metavar="FILE.jsonl",
+    help="Pass over pictures that an earlier run answered; with the same file after -o, "
+    "continue it.",
+)
+@click.option(
+    "--print0", is_flag=True, help="Print only the paths of pictures with an answer, NUL-separated."
+)
+@output_options
+@talk_options
+@click.pass_obj
+def classify(
+    talk: Talk,
+    /,
+    images: tuple[str, ...],
+    null: bool,
+    exclude: tuple[str, ...],
+    format: str | None,
+    output: str | None,
+    print0: bool,
+    crops: str,
+    **options: Any,
+) -> None:
+    """Name what is in pictures: the classes that a network sees, each with its probability.
+
+    IMAGES are files, folders (recursive), patterns, or `-` for a list on stdin. There is one
+    answer per picture, in order, as soon as it is known; a picture that cannot be read gets an
+    answer that says why, and the exit code is then 3.
+
+    \b
+    Examples:
+      cnnkit classify cat.jpg
+      cnnkit classify --model mobilenet_0.75 --top 1 photos/
+      cnnkit classify photos/ -o answers.jsonl --skip-done answers.jsonl
+      find . -name '*.jpg' -print0 | cnnkit classify -0 --format jsonl - | jq .path
+      cnnkit classify --min-score 0.9 --print0 photos/ | xargs -0 cp -t sure/
+    """
+    from cnnkit.tasks.classify import classify as run
+
+    inputs = gather(images, null, exclude)
+    records = run(inputs, crops=int(crops), offline=talk.offline, reporter=talk.download, **options)
+    emit(
+        records, format="print0" if print0 else format, output=output, count=inputs.count,
+        columns=Classification.columns_for(options["top"]),
+        append=_continues(output, options["skip_done"], format),
+    )  # fmt: skip
+
+
+def _continues(output: str | None, done: str | None, format: str | None) -> bool:
+    """Whether the output is the earlier run's own file."""
+    if not (output and done) or os.path.abspath(output) != os.path.abspath(done):
+        return False
+    if format not in (None, "jsonl"):
+        raise click.UsageError(f"Only jsonl can be continued. Received: --format {format}.")
+    return True

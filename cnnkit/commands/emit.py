@@ -1,0 +1,44 @@
+"""Answers → stdout or a file, in the format that was asked for; then the exit code."""
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+
+import click
+
+from cnnkit.commands.talk import Talk
+from cnnkit.outputs.tables import FORMATS, raise_if_failed, save_records, write_records
+from cnnkit.records import Record
+
+
+def emit(
+    records: Iterable[Record],
+    *,
+    format: str | None = None,
+    output: str | None = None,
+    columns: Sequence[str] = (),
+    append: bool = False,
+    count: Callable[[], int | None] = lambda: None,
+) -> None:
+    """Write each record as it comes.
+
+    Raises `SomeInputsFailed` at the end where records say so. A sequence is a listing: its
+    columns are those of its records, and no progress is shown for it.
+    """
+    talk: Talk = click.get_current_context().ensure_object(Talk)
+    form = format or _by_suffix(output)
+    if isinstance(records, Sequence):
+        columns = columns or (records[0].columns() if records else ())
+    else:
+        records = talk.watched(records, count, to_stdout=output is None)
+    if output is not None and output != "-":
+        written = save_records(records, output, format=form, columns=columns, append=append)
+    else:
+        written = write_records(records, sys.stdout.buffer, format=form, columns=columns)
+    talk.stop()
+    raise_if_failed(*written)
+
+
+def _by_suffix(output: str | None) -> str:
+    suffix = os.path.splitext(output or "")[1][1:].lower()
+    return suffix if suffix in FORMATS else "text"

@@ -1,0 +1,82 @@
+"""Options that several verbs share, each declared once, and what they are turned into."""
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from cnnkit.commands.talk import Talk
+from cnnkit.outputs.tables import FORMATS
+
+if TYPE_CHECKING:
+    from cnnkit.tasks.inputs import Inputs
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _together(*decorators: Callable[[Any], Any]) -> Callable[[Command], Command]:
+    def decorate(command: Command) -> Command:
+        for decorator in reversed(decorators):
+            command = decorator(command)
+        return command
+
+    return decorate
+
+
+def input_options(command: Command) -> Command:
+    """IMAGES, `-0` and `--exclude`; hand them to `gather`."""
+    return _together(
+        click.argument("images", nargs=-1),
+        click.option("-0", "--null", is_flag=True, help="The list on stdin is NUL-separated."),
+        click.option(
+            "--exclude", multiple=True, metavar="GLOB",
+            help="Leave out paths, names or folders that match. Repeatable.",
+        ),
+    )(command)  # fmt: skip
+
+
+def output_options(command: Command) -> Command:
+    """`--format` and `-o`; hand them to `emit`."""
+    return _together(
+        click.option(
+            "--format", type=click.Choice(FORMATS),
+            help="How answers are written. [default: by the suffix of -o, or text]",
+        ),
+        click.option("-o", "--output", metavar="FILE", help="Write answers there, not to stdout."),
+    )(command)  # fmt: skip
+
+
+def talk_options(command: Command) -> Command:
+    """`-v`, `-q` and `--offline`, for the group and for every verb alike; all go to `Talk`."""
+
+    def option(*names: str, help: str) -> Callable[[Any], Any]:
+        return click.option(
+            *names, is_flag=True, expose_value=False, callback=_tell_talk, help=help
+        )
+
+    return _together(
+        option("-v", "--verbose", help="Say more, on stderr; show what TensorFlow says."),
+        option("-q", "--quiet", help="No progress bars and no warnings on stderr."),
+        option("--offline", help="Never try to fetch weights. [env: CNNKIT_OFFLINE]"),
+    )(command)
+
+
+def _tell_talk(context: click.Context, option: click.Parameter, value: bool) -> None:
+    if value:
+        setattr(context.ensure_object(Talk), str(option.name), True)
+
+
+def gather(images: tuple[str, ...], null: bool, exclude: tuple[str, ...]) -> "Inputs":
+    """What the person wants answered; a list on stdin where nothing is named."""
+    from cnnkit.tasks.inputs import Inputs
+
+    if not images:
+        if sys.stdin is None or sys.stdin.isatty():
+            raise click.UsageError(
+                "Expected pictures: files, folders, patterns, or `-` for a list on stdin."
+            )
+        images = ("-",)
+    elif null and "-" not in images:
+        raise click.UsageError("-0 is about the list on stdin. Expected `-` among the pictures.")
+    return Inputs(images, sys.stdin.buffer, null, exclude)

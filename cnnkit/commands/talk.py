@@ -1,0 +1,78 @@
+"""stderr: progress bars on a terminal, plain lines elsewhere, silence where it is asked for."""
+
+import logging
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import click
+
+Item = TypeVar("Item")
+
+
+@dataclass(slots=True)
+class Talk:
+    """How much is said. One per run, in Click's context."""
+
+    verbose: bool = False
+    quiet: bool = False
+    offline: bool = False
+    _bars: Any = None
+
+    @property
+    def shows_bars(self) -> bool:
+        """Bars are for a person who watches stderr, and only where answers do not scroll by."""
+        return sys.stderr.isatty() and not self.quiet
+
+    def set_up_logging(self) -> None:
+        """Send the program's own log lines to stderr, by level."""
+        level = logging.DEBUG if self.verbose else logging.ERROR if self.quiet else logging.WARNING
+        logger = logging.getLogger("cnnkit")
+        logger.setLevel(level)
+        logger.propagate = False
+        if not logger.handlers:
+            handler = logging.StreamHandler()
+            handler.setFormatter(logging.Formatter("cnnkit: %(message)s"))
+            logger.addHandler(handler)
+
+    def watched(
+        self, records: Iterable[Item], count: Callable[[], int | None], *, to_stdout: bool
+    ) -> Iterator[Item]:
+        """Pass records through, with a bar that counts them. `count` tells their number."""
+        if not self.shows_bars or (to_stdout and sys.stdout.isatty()):
+            yield from records
+            return
+        bars = self._started()
+        task = bars.add_task("pictures", total=count())
+        for record in records:
+            bars.advance(task)
+            yield record
+
+    def download(self, name: str) -> Callable[[int, int | None], None]:
+        """What a download of the file `name` reports to."""
+        if not self.shows_bars:
+            if not self.quiet:
+                click.echo(f"cnnkit: fetching {name}", err=True)
+            return lambda done, total: None
+        bars = self._started()
+        task = bars.add_task(name, total=None)
+        return lambda done, total: bars.update(task, completed=done, total=total)
+
+    def stop(self) -> None:
+        """Take the bars off the terminal."""
+        if self._bars is not None:
+            self._bars.stop()
+            self._bars = None
+
+    def _started(self) -> Any:
+        if self._bars is None:
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+            self._bars = Progress(
+                "{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+                console=Console(stderr=True), transient=True,
+            )  # fmt: skip
+            self._bars.start()
+        return self._bars

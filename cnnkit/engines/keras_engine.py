@@ -1,0 +1,55 @@
+"""The reference engine: Keras on TensorFlow, in float32."""
+
+import logging
+import os
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnnkit.engines.base import Engine, Source
+from cnnkit.engines.quiet import quiet
+
+log = logging.getLogger(__name__)
+
+
+class KerasEngine(Engine):
+    """Runs the network as one TensorFlow graph."""
+
+    def __init__(self, source: Source, *, batch_size: int, threads: int) -> None:
+        """Build the network and load its weights; TensorFlow is imported here."""
+        super().__init__(batch_size)
+        verbose = log.isEnabledFor(logging.DEBUG)
+        os.environ["KERAS_BACKEND"] = "tensorflow"
+        if not verbose:
+            os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+        with quiet(verbose):
+            import tensorflow as tf
+
+            _limit_threads(threads)
+            from cnnkit.nets.build import build, with_recipe
+
+            model = build(source.network, source.weights, seed=source.seed)
+            self._model = with_recipe(model, source.recipe)
+            shape = (None, source.recipe.height, source.recipe.width, 3)
+            self._graph = tf.function(
+                lambda pixels: self._model(pixels, training=False),
+                input_signature=[tf.TensorSpec(shape, tf.uint8)],
+            ).get_concrete_function()
+
+    def run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """One batch: uint8 RGB (n, H, W, 3) → float32 (n, classes)."""
+        import tensorflow as tf
+
+        outputs: NDArray[np.float32] = self._graph(tf.constant(pixels)).numpy()
+        return outputs
+
+
+def _limit_threads(threads: int) -> None:
+    import tensorflow as tf
+
+    # TensorFlow takes this only before its first operation; a later engine keeps the first's.
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(min(2, threads))
+    except RuntimeError:
+        return

@@ -1,0 +1,124 @@
+"""Paths → batches of pixels, decoded ahead of the network and in the order of the paths.
+
+A feeder thread takes paths from the (perhaps slow) source and hands each to a pool that decodes;
+the caller's thread collects what is ready. A batch is handed on when it is full, and also when the
+source pauses: nobody should wait for a picture that may never come.
+"""
+
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from cnnkit.images.geometry import Pixels
+from cnnkit.records import Skipped
+
+Load = Callable[[str], Pixels | Skipped]
+# How long a started batch waits for the next picture, in seconds.
+PATIENCE = 0.25
+
+
+@dataclass(slots=True)
+class Batch:
+    """Consecutive inputs; `pictures[i]` is uint8 (views, H, W, 3) or the reason why not."""
+
+    paths: list[str] = field(default_factory=list)
+    pictures: list[Pixels | Skipped] = field(default_factory=list)
+
+    def pixels(self) -> Pixels:
+        """Every view of every readable picture: uint8 (n · views, H, W, 3)."""
+        return np.concatenate([p for p in self.pictures if not isinstance(p, Skipped)])
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    error: BaseException | None = None
+
+
+def batched(
+    paths: Iterable[str], load: Load, *, size: int, threads: int, ahead: int | None = None
+) -> Iterator[Batch]:
+    """Yield batches of up to `size` pictures, in order; the last one may be short.
+
+    `load` turns a path into a picture and runs on `threads` threads, at most `ahead` pictures
+    (default: two batches) before the caller, so memory does not grow with the list. An error
+    raised by `paths` or `load` is raised here, after everything before it was handed on.
+    """
+    stop = threading.Event()
+    waiting: queue.Queue[tuple[str, Future[Pixels | Skipped]] | _End] = queue.Queue(
+        ahead or 2 * size
+    )
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
+    # A daemon: it may sit in a read of stdin that never returns.
+    threading.Thread(
+        target=_feed, args=(paths, load, pool, waiting, stop), name="paths", daemon=True
+    ).start()
+    try:
+        yield from _collect(waiting, size)
+    finally:
+        stop.set()
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _feed(
+    paths: Iterable[str],
+    load: Load,
+    pool: ThreadPoolExecutor,
+    waiting: "queue.Queue[tuple[str, Future[Pixels | Skipped]] | _End]",
+    stop: threading.Event,
+) -> None:
+    def put(item: tuple[str, Future[Pixels | Skipped]] | _End) -> bool:
+        while not stop.is_set():
+            try:
+                waiting.put(item, timeout=PATIENCE)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    try:
+        for path in paths:
+            if stop.is_set() or not put((path, pool.submit(load, path))):
+                return
+    except BaseException as error:  # crosses over to the caller's thread
+        put(_End(error))
+    else:
+        put(_End())
+
+
+def _collect(
+    waiting: "queue.Queue[tuple[str, Future[Pixels | Skipped]] | _End]", size: int
+) -> Iterator[Batch]:
+    batch, end = Batch(), None
+    while end is None:
+        try:
+            item = waiting.get(timeout=PATIENCE if batch.paths else None)
+        except queue.Empty:
+            yield batch
+            batch = Batch()
+            continue
+        if isinstance(item, _End):
+            end = item
+        else:
+            path, future = item
+            if batch.paths and not _ready(future):
+                yield batch
+                batch = Batch()
+            batch.paths.append(path)
+            batch.pictures.append(future.result())
+        if batch.paths and (end or len(batch.paths) >= size):
+            yield batch
+            batch = Batch()
+    if end.error is not None:
+        raise end.error
+
+
+def _ready(future: "Future[Pixels | Skipped]") -> bool:
+    try:
+        future.exception(timeout=PATIENCE)
+    except TimeoutError:
+        return False
+    return True

@@ -1,0 +1,143 @@
+"""Arguments, folders, globs and lists on stdin → one ordered stream of paths.
+
+Paths are `str` as Python's file system calls take them: bytes that are not UTF-8 are carried as
+surrogate escapes, so every name that the disk can hold comes through unharmed.
+"""
+
+import fnmatch
+import glob
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import BinaryIO
+
+from cnnkit.errors import InputError, UsageError
+from cnnkit.images.decode import SUFFIXES
+
+STDIN = "-"
+_READ_SIZE = 1 << 16
+# No path is this long; a longer "line" is a file that is not a list, and must not fill the memory.
+_LONGEST_LINE = 1 << 20
+
+
+def expand(
+    arguments: Iterable[str],
+    *,
+    stdin: BinaryIO | None = None,
+    null: bool = False,
+    exclude: Sequence[str] = (),
+) -> Iterator[str]:
+    """Yield every picture's path, in the order of the arguments.
+
+    A folder gives its pictures (known suffixes, hidden ones left out) recursively in natural
+    order, a pattern what it matches, `-` the entries of `stdin`, and anything else itself,
+    whether it exists or not: the decoder says what is wrong with it. Entries of a list stand for
+    themselves, one each, and are never expanded.
+
+    Raises `InputError` where a named folder holds no picture, `UsageError` for `-` without a
+    stdin; at once, unless `arguments` is a stream itself.
+    """
+    for argument in arguments if isinstance(arguments, Sequence) else ():
+        if os.path.isdir(argument) and next(_walk(argument, exclude), None) is None:
+            raise InputError(
+                f"No picture in the folder {argument!r}. Expected files that end in "
+                f"{' '.join(SUFFIXES)}; name other files themselves."
+            )
+        if argument == STDIN and stdin is None:
+            raise UsageError("`-` reads a list from stdin, and there is none.")
+    return _each(arguments, stdin, null, exclude)
+
+
+def _each(
+    arguments: Iterable[str], stdin: BinaryIO | None, null: bool, exclude: Sequence[str]
+) -> Iterator[str]:
+    for argument in arguments:
+        if argument == STDIN and stdin is not None:
+            yield from (p for p in listed(stdin, null=null) if not _excluded(p, exclude))
+        elif os.path.isdir(argument):
+            yield from _walk(argument, exclude)
+        else:
+            yield from (p for p in _matches(argument) if not _excluded(p, exclude))
+
+
+def listed(stream: BinaryIO, *, null: bool = False) -> Iterator[str]:
+    """Yield the entries of a list as soon as each is complete.
+
+    An entry ends with a newline, or with NUL where `null` is set. An entry that is a jsonl record
+    with a `path`, such as cnnkit prints, stands for that path. Empty entries are passed over.
+    """
+    for entry in _entries(stream, b"\0" if null else b"\n"):
+        if not null and entry.endswith(b"\r") and not os.path.lexists(entry):
+            entry = entry[:-1]  # a list written on Windows
+        if entry:
+            yield _recorded_path(entry) or os.fsdecode(entry)
+
+
+def natural_key(name: str) -> list[tuple[int, int, str]]:
+    """Sort key under which `img2` stands before `img10`."""
+    parts = re.split(r"([0-9]+)", name)
+    return [(0, int(part), part) if i % 2 else (1, 0, part) for i, part in enumerate(parts)]
+
+
+def _entries(stream: BinaryIO, separator: bytes) -> Iterator[bytes]:
+    # The raw file returns what is there instead of waiting for a full buffer, and takes no lock
+    # that a thread could still hold when the program ends.
+    raw = getattr(stream, "raw", stream)
+    rest = b""
+    while chunk := raw.read(_READ_SIZE):
+        *whole, rest = (rest + chunk).split(separator)
+        yield from whole
+        if len(rest) > _LONGEST_LINE:
+            raise InputError(
+                "The list on stdin has an entry of more than 1 MiB. Expected one path per line, "
+                "or NUL-separated paths with -0."
+            )
+    yield rest
+
+
+def _recorded_path(entry: bytes) -> str | None:
+    if not entry.startswith(b"{"):
+        return None
+    try:
+        record = json.loads(entry)
+    except ValueError:
+        return None
+    path = record.get("path") if isinstance(record, dict) else None
+    return path if isinstance(path, str) else None
+
+
+def _matches(argument: str) -> Iterable[str]:
+    if not glob.has_magic(argument) or os.path.lexists(argument):
+        return [argument]
+    found = sorted(glob.iglob(argument, recursive=True), key=natural_key)
+    return [path for path in found if not os.path.isdir(path)] or [argument]
+
+
+def _walk(
+    folder: str, exclude: Sequence[str], above: tuple[tuple[int, int], ...] = ()
+) -> Iterator[str]:
+    status = os.stat(folder)
+    identity = (status.st_dev, status.st_ino)
+    if identity in above:  # a link back to a folder that we are in
+        return
+    try:
+        names = sorted(os.listdir(folder), key=natural_key)
+    except OSError as error:
+        raise InputError(f"The folder {folder!r} cannot be read: {error.strerror}.") from error
+    for name in names:
+        path = os.path.join(folder, name)
+        if name.startswith(".") or _excluded(name, exclude) or _excluded(path, exclude):
+            continue
+        if os.path.isdir(path):
+            yield from _walk(path, exclude, (*above, identity))
+        elif name.lower().endswith(SUFFIXES):
+            yield path
+
+
+def _excluded(path: str, patterns: Sequence[str]) -> bool:
+    parts = path.split(os.sep)
+    return any(
+        fnmatch.fnmatchcase(path, pattern) or any(fnmatch.fnmatchcase(p, pattern) for p in parts)
+        for pattern in patterns
+    )

@@ -1,0 +1,68 @@
+"""Catalog record + weights → `keras.Model`."""
+
+from pathlib import Path
+
+import keras
+
+from cnnkit.errors import WeightsError
+from cnnkit.images.recipes import scaled
+from cnnkit.records import Recipe
+from cnnkit.zoo.catalog import Network
+
+# A keras.json of the user's may say otherwise; published weights know only this.
+keras.config.set_image_data_format("channels_last")
+keras.config.set_floatx("float32")
+
+
+def build(
+    network: Network, weights: Path | None = None, *, top: bool = True, seed: int = 0
+) -> keras.Model:
+    """The network, flat, from scaled float32 (n, H, W, 3) to probabilities or a feature map.
+
+    Without `weights` its values are random, a function of `seed` alone.
+    Raises `WeightsError` where the file cannot be read or belongs to another network.
+    """
+    keras.utils.set_random_seed(seed)
+    builder = getattr(keras.applications, network.builder)
+    shape = (network.recipe.height, network.recipe.width, 3)
+    model = builder(weights=None, include_top=top, input_shape=shape, **network.arguments)
+    if weights is not None:
+        _load(model, weights, network)
+        if network.extra_stddev:
+            _divide_by_root(model, network.extra_stddev)
+    return model
+
+
+def with_recipe(model: keras.Model, recipe: Recipe) -> keras.Model:
+    """The same network eating uint8 RGB (n, H, W, 3): the recipe's scaling is in the graph."""
+    pixels = keras.Input((recipe.height, recipe.width, 3), dtype="uint8", name="pixels")
+    values = scaled(keras.ops.cast(pixels, "float32"), recipe)
+    return keras.Model(pixels, model(values), name=model.name)
+
+
+def weight_shapes(model: keras.Model) -> list[tuple[int, ...]]:
+    """The shapes of the model's weights: what a weight file for it holds."""
+    return [tuple(map(int, variable.shape)) for variable in model.weights]
+
+
+def _load(model: keras.Model, weights: Path, network: Network) -> None:
+    try:
+        model.load_weights(str(weights))
+    except Exception as error:  # h5py and Keras raise a dozen kinds for one cause
+        raise WeightsError(
+            f"The weights of {network.name} cannot be read from {weights} "
+            f"({weights.stat().st_size:,} bytes): the file is damaged, or belongs to another "
+            f"network. Fetch them anew with `cnnkit weights pull --force {network.name}`. "
+            f"({str(error).splitlines()[0] if str(error) else type(error).__name__})"
+        ) from error
+
+
+def _divide_by_root(model: keras.Model, stddev: tuple[float, float, float]) -> None:
+    """Fold EfficientNet's second division into its Normalization layer.
+
+    Keras adds a layer to the graph for it where it loads its own weights by name; the same
+    function, with no extra layer, comes of a variance that is larger by `stddev`.
+    """
+    layer = next(each for each in model.layers if isinstance(each, keras.layers.Normalization))
+    layer.adapt_variance.assign(layer.adapt_variance * keras.ops.convert_to_tensor(stddev))
+    layer.finalize_state()

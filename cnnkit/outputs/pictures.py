@@ -1,0 +1,85 @@
+"""Answers drawn onto pictures."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from cnnkit.errors import OutputError
+
+_KEPT_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+_GROUND, _BAR, _INK = (24, 24, 27), (37, 99, 235), (250, 250, 250)
+
+
+def annotate(image: Image.Image, lines: Sequence[tuple[str, float]]) -> Image.Image:
+    """A copy of an RGB picture with a panel below it: each label, its score, and a bar for it.
+
+    `lines` are (label, score in 0..1). The picture itself is not covered; one narrower than a
+    label can be read is enlarged.
+    """
+    if image.width < 240:
+        factor = 240 / image.width
+        image = image.resize((240, max(1, round(image.height * factor))))
+    size = max(13, min(image.size) // 22)
+    font = ImageFont.load_default(size)
+    row, edge = round(size * 1.6), round(size * 0.6)
+    height = row * len(lines) + edge if lines else 0
+    page = Image.new("RGB", (image.width, image.height + height), _GROUND)
+    page.paste(image)
+    draw = ImageDraw.Draw(page)
+    for i, (label, score) in enumerate(lines):
+        top = image.height + edge // 2 + i * row
+        length = round((image.width - 2 * edge) * score)
+        draw.rectangle((edge, top + row - 4, edge + max(length, 1), top + row - 2), fill=_BAR)
+        number = f"{score:.2f}"
+        right = image.width - edge - draw.textlength(number, font)
+        room = right - 2 * edge
+        draw.text((edge, top), _fitted(draw, label, font, room), _INK, font)
+        draw.text((right, top), number, _INK, font)
+    return page
+
+
+def annotated_path(folder: str, path: str) -> str:
+    """Where the copy of `path` goes below `folder`: the same relative place, a suffix we write."""
+    drive_less = os.path.splitdrive(path)[1]
+    parts = [p for p in drive_less.split(os.sep) if p not in ("", os.curdir)]
+    safe = ["_" if part == os.pardir else part for part in parts]
+    stem, suffix = os.path.splitext(safe[-1])
+    last = safe[-1] if suffix.lower() in _KEPT_SUFFIXES else f"{stem}{suffix}.png"
+    return os.path.join(folder, *safe[:-1], last)
+
+
+def save_picture(image: Image.Image, path: str, source: str = "") -> None:
+    """Write a picture, whole or not at all, in the format of its suffix.
+
+    Raises `OutputError` where it cannot be written, or where `path` is the file `source`.
+    """
+    if source and os.path.exists(path) and os.path.samefile(path, source):
+        raise OutputError(f"{path!r} is the picture itself. Expected another folder to write to.")
+    target = Path(path)
+    part = target.with_name(f".{target.name}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        image.save(part, format=_format(target.suffix), quality=92)
+        part.replace(target)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise OutputError(f"{path!r} cannot be written: {error.strerror or error}.") from error
+
+
+def _format(suffix: str) -> str:
+    return {".png": "PNG", ".webp": "WEBP"}.get(suffix.lower(), "JPEG")
+
+
+def _fitted(
+    draw: ImageDraw.ImageDraw,
+    label: str,
+    font: ImageFont.ImageFont | ImageFont.FreeTypeFont,
+    room: float,
+) -> str:
+    """The label, shortened until it fits into `room` pixels."""
+    label = label.replace("_", " ")
+    while len(label) > 1 and draw.textlength(label, font) > room:
+        label = label[:-2].rstrip() + "…"
+    return label

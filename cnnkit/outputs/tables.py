@@ -1,0 +1,270 @@
+"""Records → text, jsonl, json, csv, tsv, or bare paths. The list of formats lives only here.
+
+Each record is written whole and flushed before the next one is asked for, so that a reader at the
+other end of a pipe sees it at once, and an interrupted run has printed only whole records.
+"""
+
+import csv
+import io
+import json
+import os
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import BinaryIO
+
+from cnnkit.errors import OutputError, SomeInputsFailed
+from cnnkit.records import Cell, Record
+
+_LONE_SURROGATES = re.compile("[\ud800-\udfff]")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f\\]")
+_WIDEST_COLUMN = 48
+# What `-o` never overwrites: a slip on the command line must not cost a picture.
+_PICTURES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff")
+
+
+class Writer(ABC):
+    """Writes records to a binary stream, one at a time."""
+
+    def __init__(self, stream: BinaryIO, columns: Sequence[str]) -> None:
+        """`columns` name the flat row's cells, for the formats that are tables."""
+        self.stream = stream
+        self.columns = columns
+
+    def begin(self) -> None:
+        """Write what stands before the first record."""
+        return
+
+    @abstractmethod
+    def write(self, record: Record) -> None:
+        """Write one record."""
+
+    def end(self) -> None:
+        """Write what stands after the last record."""
+        return
+
+    def put(self, text: str) -> None:
+        """Write text as UTF-8; a file name's odd bytes come out as they were."""
+        self.stream.write(text.encode("utf-8", "surrogateescape"))
+        self.stream.flush()
+
+
+class JsonLines(Writer):
+    """One JSON object per line; bytes that are not UTF-8 are escaped as lone surrogates."""
+
+    def write(self, record: Record) -> None:
+        """Write one line."""
+        self.put(_json(record) + "\n")
+
+
+class Json(Writer):
+    """One JSON array, written as it grows."""
+
+    _separator = "[\n"
+
+    def write(self, record: Record) -> None:
+        """Write one element."""
+        self.put(self._separator + _json(record))
+        self._separator = ",\n"
+
+    def end(self) -> None:
+        """Close the array."""
+        self.put("[]\n" if self._separator == "[\n" else "\n]\n")
+
+
+class Csv(Writer):
+    """Comma-separated values with a header, as spreadsheets read them."""
+
+    def begin(self) -> None:
+        """Write the header."""
+        self._row(self.columns)
+
+    def write(self, record: Record) -> None:
+        """Write one row."""
+        cells = record.cells()
+        self._row([_plain(cells.get(column)) for column in self.columns])
+
+    def _row(self, cells: Sequence[str]) -> None:
+        row = io.StringIO(newline="")
+        csv.writer(row, lineterminator="\n").writerow(cells)
+        self.put(row.getvalue())
+
+
+class Rows(Writer):
+    """Tab-separated rows without a header: a name's tabs and newlines are written as escapes."""
+
+    def write(self, record: Record) -> None:
+        """Write one line."""
+        cells = record.cells()
+        self._row([_plain(cells.get(column)) for column in self.columns])
+
+    def _row(self, cells: Sequence[str]) -> None:
+        self.put("\t".join(_safe(cells)) + "\n")
+
+
+class Tsv(Rows):
+    """Tab-separated values with a header."""
+
+    def begin(self) -> None:
+        """Write the header."""
+        self._row(self.columns)
+
+
+class Terminal(Writer):
+    """Aligned columns for a person; the columns widen as longer cells come."""
+
+    def __init__(self, stream: BinaryIO, columns: Sequence[str]) -> None:
+        """Start with columns of no width."""
+        super().__init__(stream, columns)
+        self._widths: list[int] = []
+
+    def fit(self, records: Iterable[Record]) -> None:
+        """Make the columns wide enough for all of these."""
+        for record in records:
+            self._widen(_safe(record.text()))
+
+    def write(self, record: Record) -> None:
+        """Write one line, and before the first one of a listing its header."""
+        if record.listed and self.columns:
+            self._row([column.upper() for column in self.columns])
+            self.columns = ()
+        self._row(_safe(record.text()))
+
+    def _row(self, cells: Sequence[str]) -> None:
+        self._widen(cells)
+        padded = [cell.ljust(width) for cell, width in zip(cells, self._widths, strict=False)]
+        self.put("  ".join(padded).rstrip() + "\n")
+
+    def _widen(self, cells: Sequence[str]) -> None:
+        self._widths += [0] * (len(cells) - len(self._widths))
+        for i, cell in enumerate(cells):
+            self._widths[i] = max(self._widths[i], min(len(cell), _WIDEST_COLUMN))
+
+
+class Paths(Writer):
+    """Only the paths of answered inputs, each followed by NUL, for `xargs -0`."""
+
+    def write(self, record: Record) -> None:
+        """Write one path, byte by byte as it is on disk."""
+        if record.selected:
+            self.stream.write(os.fsencode(str(record.cells()["path"])) + b"\0")
+            self.stream.flush()
+
+
+_WRITERS: dict[str, type[Writer]] = {
+    "text": Rows,
+    "jsonl": JsonLines,
+    "json": Json,
+    "csv": Csv,
+    "tsv": Tsv,
+    "terminal": Terminal,
+    "print0": Paths,
+}
+# What a person may ask for; `text` becomes `terminal` where a person is watching.
+FORMATS = ("text", "jsonl", "json", "csv", "tsv")
+
+
+def write_records(
+    records: Iterable[Record],
+    stream: BinaryIO,
+    *,
+    format: str = "text",
+    columns: Sequence[str] = (),
+) -> tuple[int, int]:
+    """Write every record; how many there were, and how many of them say that an input failed.
+
+    On any error, Ctrl-C included, the format is closed properly around what was written.
+    """
+    terminal = format == "text" and stream.isatty()
+    writer = _WRITERS["terminal" if terminal else format](stream, columns)
+    if isinstance(writer, Terminal) and isinstance(records, Sequence):
+        writer.fit(records)
+    count = failed = 0
+    with _bracketed(writer):
+        for record in records:
+            writer.write(record)
+            count += 1
+            failed += record.failed
+    return count, failed
+
+
+@contextmanager
+def _bracketed(writer: Writer) -> Iterator[None]:
+    writer.begin()
+    try:
+        yield
+    except BrokenPipeError:  # nobody reads any more: nothing is left to close
+        raise
+    except BaseException:
+        writer.end()
+        raise
+    writer.end()
+
+
+def save_records(
+    records: Iterable[Record],
+    path: str,
+    *,
+    format: str = "text",
+    columns: Sequence[str] = (),
+    append: bool = False,
+) -> tuple[int, int]:
+    """`write_records` into a file that is opened when the first record is ready, not before.
+
+    So a command that fails before it has an answer leaves an older file as it is. With `append`
+    the records follow those of an earlier run, whose last line may have been cut off. Raises
+    `OutputError` where the file cannot be written.
+    """
+    if os.path.isfile(path) and path.lower().endswith(_PICTURES):
+        raise OutputError(f"{path!r} is a picture. Expected a file for answers after -o.")
+    iterator = iter(records)
+    first = next(iterator, None)
+    try:
+        if append:
+            _cut_torn_line(path)
+        with open(path, "ab" if append else "wb") as file:  # noqa: PTH123
+            return write_records(_chained(first, iterator), file, format=format, columns=columns)
+    except OSError as error:
+        raise OutputError(f"{path!r} cannot be written: {error.strerror}.") from error
+
+
+def raise_if_failed(count: int, failed: int) -> None:
+    """Raise `SomeInputsFailed`, which owns exit code 3, where any input failed."""
+    if failed:
+        raise SomeInputsFailed(f"{failed} of {count} inputs could not be answered.")
+
+
+def _cut_torn_line(path: str) -> None:
+    if not os.path.exists(path):
+        return
+    with open(path, "rb+") as file:  # noqa: PTH123
+        whole = 0
+        for line in file:
+            whole += len(line) if line.endswith(b"\n") else 0
+        file.truncate(whole)
+
+
+def _chained(first: Record | None, rest: Iterator[Record]) -> Iterator[Record]:
+    if first is not None:
+        yield first
+        yield from rest
+
+
+def _json(record: Record) -> str:
+    text = json.dumps(record.to_dict(), ensure_ascii=False)
+    return _LONE_SURROGATES.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def _plain(cell: Cell) -> str:
+    return "" if cell is None else str(cell)
+
+
+def _safe(cells: Iterable[str]) -> list[str]:
+    """Cells without control characters, which could break the line or command the terminal."""
+    return [_CONTROLS.sub(_escaped, cell) for cell in cells]
+
+
+def _escaped(match: re.Match[str]) -> str:
+    named = {"\t": "\\t", "\n": "\\n", "\r": "\\r", "\\": "\\\\"}
+    return named.get(match[0], f"\\x{ord(match[0]):02x}")

@@ -1,0 +1,223 @@
+"""The weight store as a person handles it: list, pull, verify, import, path, remove."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from cnnkit.errors import GateFailed, InputError, UnknownName, WeightsError
+from cnnkit.records import WeightsRow
+from cnnkit.tasks.tensors import tensor_shapes
+from cnnkit.zoo import ledger
+from cnnkit.zoo import weights as store
+from cnnkit.zoo.catalog import Network, WeightFile, catalog, find, matching, weight_files
+from cnnkit.zoo.labels import CLASS_INDEX, read_labels
+
+# The class names are a file like the others, under this name.
+LABELS = "labels"
+
+_NOTES = {
+    "verified": "the published hash holds",
+    "recorded": "no hash is published; equal to what was first seen",
+    "unpublished": "not the file that Keras publishes",
+    "changed": "not the file that was first seen here",
+    "absent": "not here",
+}
+
+
+def list_weights(pattern: str = "*") -> Iterator[WeightsRow]:
+    """Yield a row for each file of the networks whose names match a glob, present or not."""
+    found = [(n.name, f) for n in matching(pattern) for f in (n.top, n.no_top)]
+    if pattern in ("*", LABELS):
+        found.append((LABELS, CLASS_INDEX))
+    if not found:
+        raise UnknownName("model", pattern, [*catalog(), LABELS], "cnnkit models")
+    for name, file in found:
+        path = store.path_of(file)
+        here = path.is_file()
+        size = path.stat().st_size if here else file.size
+        note = "" if here else "about this size"
+        yield WeightsRow(name, file.name, "present" if here else "absent", size, str(path), note)
+
+
+def pull_weights(
+    models: Sequence[str],
+    *,
+    top: bool = True,
+    force: bool = False,
+    offline: bool = False,
+    reporter: store.Reporter | None = None,
+) -> Iterator[WeightsRow]:
+    """Fetch the weights of each model, and the class names with them; a row per file.
+
+    Raises `WeightsUnavailable` for the first that cannot be had; what was there stays.
+    """
+    wanted = [(name, _file(name, top)) for name in models]
+    if top and LABELS not in models:
+        wanted.append((LABELS, CLASS_INDEX))
+    for name, file in wanted:
+        here = store.path_of(file).is_file() and not force
+        path = store.pull(file, needed_by=name, offline=offline, force=force, reporter=reporter)
+        state = "present" if here else "pulled"
+        yield WeightsRow(name, file.name, state, path.stat().st_size, str(path))
+
+
+def verify_weights(models: Sequence[str] = (), *, accept: bool = False) -> Iterator[WeightsRow]:
+    """Check the files of each model (default: every file that is here); a row per file.
+
+    `state` is verified, recorded, unpublished, changed, damaged or absent. `accept` takes files
+    that Keras publishes no hash for as they are now.
+    """
+    for name, file in _to_verify(models):
+        path = store.path_of(file)
+        size = path.stat().st_size if path.is_file() else None
+        state, note = _state(file, path, accept)
+        yield WeightsRow(name, file.name, state, size, str(path), note)
+
+
+def weights_path(model: str, *, top: bool = True) -> Path:
+    """Where the weights of a model are. Raises `WeightsError` where they are not here."""
+    path = store.path_of(_file(model, top))
+    if not path.is_file():
+        raise WeightsError(f"{path} is not here. Type: cnnkit weights pull {model}")
+    return path
+
+
+def remove_weights(models: Sequence[str]) -> Iterator[WeightsRow]:
+    """Delete the files of each model; a row per file that was there."""
+    for name in models:
+        for file in _files(name):
+            path = store.path_of(file)
+            freed = store.remove(file)
+            if freed is not None:
+                yield WeightsRow(name, file.name, "removed", freed, str(path))
+
+
+def import_weights(
+    source: str | Path, *, model: str | None = None, force: bool = False
+) -> Iterator[WeightsRow]:
+    """Take a weight file, or every known one in a folder, into the store; a row per file.
+
+    Files are known by the names that Keras gives them. With `model`, a file of any name is taken
+    for that model's, with or without top as its tensors' shapes say. Raises `InputError` where
+    there is nothing to take, `WeightsError` where a file is not what it should be.
+    """
+    source = Path(source)
+    if source.is_dir():
+        known = {*weight_files(), CLASS_INDEX.name}
+        files = [path for path in sorted(source.iterdir()) if path.name in known]
+        if not files:
+            raise InputError(f"No file in {str(source)!r} has a name that Keras gives to weights.")
+    elif source.is_file():
+        files = [source]
+    else:
+        raise InputError(f"There is no file or folder {str(source)!r}.")
+    for path in files:
+        yield _import(path, model, force)
+
+
+def _import(path: Path, model: str | None, force: bool) -> WeightsRow:
+    if path.name == CLASS_INDEX.name:
+        read_labels(path)
+        return _taken(path, LABELS, CLASS_INDEX, "", force)
+    network, file, note = _recognised(path, model)
+    return _taken(path, network.name, file, note, force)
+
+
+def _taken(path: Path, name: str, file: WeightFile, note: str, force: bool) -> WeightsRow:
+    target = store.path_of(file)
+    if target.is_file() and ledger.digests(target) == ledger.digests(path):
+        return WeightsRow(name, file.name, "present", target.stat().st_size, str(target), note)
+    if target.is_file() and not force:
+        raise WeightsError(f"{target} is here already and differs. Type --force to replace it.")
+    target = store.copy_in(path, file)
+    return WeightsRow(name, file.name, "imported", target.stat().st_size, str(target), note)
+
+
+def _recognised(path: Path, model: str | None) -> tuple[Network, WeightFile, str]:
+    """Whose file this is: by name and published hash, or else by the shapes of its tensors."""
+    known = weight_files().get(path.name)
+    if known is None and model is None:
+        raise InputError(
+            f"{path.name!r} is no name that Keras gives to a weight file. Say whose it is: "
+            f"cnnkit weights import --model NAME {path}"
+        )
+    network = find(model) if model else known[0]  # type: ignore[index]
+    for file in (network.top, network.no_top):
+        if file.hash and file.hash in ledger.digests(path):
+            return network, file, _NOTES["verified"]
+    file = _by_shapes(path, network)
+    return (
+        network,
+        file,
+        "its tensors fit the network"
+        + ("; it is not the file that Keras publishes" if file.hash else ""),
+    )
+
+
+def _by_shapes(path: Path, network: Network) -> WeightFile:
+    """With or without top, as the tensors say. Raises `WeightsError` where they fit neither."""
+    found = sorted(tensor_shapes(path))
+    top, no_top = _expected_shapes(network)
+    if found == sorted(top):
+        return network.top
+    if found == sorted(no_top):
+        return network.no_top
+    strange = [shape for shape in found if shape not in top]
+    raise WeightsError(
+        f"{path} is not for {network.name}. Expected {len(top)} tensors, or {len(no_top)} "
+        f"without top. Received {len(found)}"
+        + (f", such as one of shape {strange[0]}, which it has not." if strange else ".")
+    )
+
+
+def _expected_shapes(network: Network) -> list[list[tuple[int, ...]]]:
+    """The shapes of the network's tensors with top, and without."""
+    from cnnkit.engines.quiet import quiet
+
+    with quiet():
+        from cnnkit.nets.build import build, weight_shapes
+
+        return [weight_shapes(build(network, top=top)) for top in (True, False)]
+
+
+def _to_verify(models: Sequence[str]) -> Iterator[tuple[str, WeightFile]]:
+    if models:
+        for name in models:
+            files = _files(name)
+            here = [f for f in files if store.path_of(f).is_file()]
+            yield from ((name, file) for file in here or files[:1])
+        return
+    for name in (*catalog(), LABELS):
+        yield from ((name, file) for file in _files(name) if store.path_of(file).is_file())
+
+
+def _state(file: WeightFile, path: Path, accept: bool) -> tuple[str, str]:
+    if not path.is_file():
+        return "absent", _NOTES["absent"]
+    ledger_verdict = ledger.check(path, file.hash, anew=True)
+    if file is not CLASS_INDEX:
+        try:
+            tensor_shapes(path)
+        except WeightsError as error:
+            return "damaged", str(error)
+    if accept and ledger_verdict == "changed":
+        ledger.trust(path)
+        return "recorded", "taken as it is now"
+    return ledger_verdict, _NOTES[ledger_verdict]
+
+
+def _files(name: str) -> tuple[WeightFile, ...]:
+    if name == LABELS:
+        return (CLASS_INDEX,)
+    network = find(name)
+    return (network.top, network.no_top)
+
+
+def _file(name: str, top: bool) -> WeightFile:
+    return _files(name)[0 if top else -1]
+
+
+def raise_if_wrong(rows: Sequence[WeightsRow]) -> None:
+    """Raise `GateFailed`, which owns exit code 4, where a verified file is not right."""
+    wrong = [row.file for row in rows if row.state not in ("verified", "recorded")]
+    if wrong:
+        raise GateFailed(f"{len(wrong)} of {len(rows)} files are not right: {', '.join(wrong)}.")

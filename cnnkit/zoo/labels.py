@@ -1,0 +1,41 @@
+"""What a network's classes are called: ImageNet's class index, as Keras publishes it."""
+
+import json
+from pathlib import Path
+
+from cnnkit.errors import WeightsError
+from cnnkit.zoo.catalog import WeightFile
+
+CLASS_INDEX = WeightFile(
+    name="imagenet_class_index.json",
+    url="https://storage.googleapis.com/download.tensorflow.org/data/imagenet_class_index.json",
+    hash="c2c37ea517e94d9795004a39431a14cb",
+    size=35_363,
+)
+# Far above the real size: a label file that is larger is something else.
+_LARGEST = 1 << 20
+
+Labels = tuple[tuple[str, str], ...]
+
+
+def read_labels(path: Path) -> Labels:
+    """The (id, label) of each class, in the order of the network's outputs.
+
+    Raises `WeightsError` where the file is not a class index.
+    """
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise ValueError("it is larger than 1 MiB")
+        index = json.loads(path.read_text("utf-8"))
+        pairs = [index[str(number)] for number in range(len(index))]
+        return tuple((str(identity), str(label)) for identity, label in pairs)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WeightsError(
+            f"The class names cannot be read from {path} ({error}). Expected a JSON object of "
+            '"0": ["n01440764", "tench"] and so on. Type: cnnkit weights pull --force labels'
+        ) from error
+
+
+def numbered_labels(count: int) -> Labels:
+    """Names for classes that have none, such as those of random weights."""
+    return tuple((str(number), f"class {number}") for number in range(count))

@@ -1,0 +1,114 @@
+"""What was seen of each weight file: its sha256 on first sight, kept and compared ever after.
+
+One small JSON file in the user's state folder. A file whose size and time have not changed is not
+read again; a ledger that cannot be written (a read-only machine) only costs that reading.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+Verdict = Literal["verified", "recorded", "unpublished", "changed"]
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """One file as it was when it was last read.
+
+    `sha256` is the trusted one, of the first sight; `verdict` is what the last reading said.
+    """
+
+    sha256: str
+    verdict: Verdict
+    seen: tuple[int, int, int]
+
+
+def check(path: Path, published: str, *, anew: bool = False) -> Verdict:
+    """Compare a file with the hash published for it ("" for none) and with its first sight.
+
+    verified: the published hash holds. recorded: none is published, and this is the first sight
+    or equal to it. unpublished: it is not the published file. changed: not the one first seen.
+    With `anew` the file is read even if it looks untouched.
+    """
+    sights = _read()
+    known = sights.get(str(path))
+    if known and known.seen == _stamp(path) and not anew:
+        return known.verdict
+    stamp = _stamp(path)
+    sha256, md5 = digests(path)
+    if published:
+        verdict: Verdict = "verified" if published in (sha256, md5) else "unpublished"
+    else:
+        verdict = "changed" if known and known.sha256 != sha256 else "recorded"
+    trusted = known.sha256 if known and verdict == "changed" else sha256
+    _write(path, Sight(trusted, verdict, stamp))
+    return verdict
+
+
+def trust(path: Path) -> None:
+    """Take the file as it is now for the one first seen."""
+    sha256, _ = digests(path)
+    _write(path, Sight(sha256, "recorded", _stamp(path)))
+
+
+def forget(path: Path) -> None:
+    """Drop what is known of a file that is being replaced or removed."""
+    _write(path, None)
+
+
+def digests(path: Path) -> tuple[str, str]:
+    """The file's (sha256, md5), read once."""
+    sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            sha256.update(block)
+            md5.update(block)
+    return sha256.hexdigest(), md5.hexdigest()
+
+
+def _file() -> Path:
+    from platformdirs import user_state_path
+
+    return user_state_path("cnnkit") / "weights.json"
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    status = path.stat()
+    return (status.st_size, status.st_mtime_ns, status.st_ino)
+
+
+def _read() -> dict[str, Sight]:
+    try:
+        stored = json.loads(_file().read_text("utf-8"))
+        return {
+            path: Sight(entry["sha256"], entry["verdict"], tuple(entry["seen"]))
+            for path, entry in stored.items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _write(path: Path, sight: Sight | None) -> None:
+    from filelock import FileLock
+
+    ledger = _file()
+    try:
+        ledger.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(ledger.with_suffix(".lock"), timeout=10):
+            sights = _read()
+            sights.pop(str(path), None)
+            if sight:
+                sights[str(path)] = sight
+            text = json.dumps({name: asdict(s) for name, s in sights.items()}, indent=1)
+            with tempfile.NamedTemporaryFile(
+                "w", dir=ledger.parent, delete=False, encoding="utf-8"
+            ) as file:
+                file.write(text)
+            os.replace(file.name, ledger)
+    except OSError:
+        return

@@ -1,0 +1,154 @@
+"""The weight store, which is Keras's own cache: what lies there is found, and Keras finds ours."""
+
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from cnnkit.errors import WeightsError, WeightsUnavailable
+from cnnkit.zoo import ledger
+from cnnkit.zoo.catalog import Network, WeightFile
+from cnnkit.zoo.download import Progress, fetch
+from cnnkit.zoo.labels import CLASS_INDEX, Labels, read_labels
+
+log = logging.getLogger(__name__)
+# Given a file's name, the function that is told how its download goes.
+Reporter = Callable[[str], Progress]
+
+
+def folder() -> Path:
+    """Where Keras keeps its weights: `KERAS_HOME/models`."""
+    home = os.environ.get("KERAS_HOME")
+    return (Path(home) if home else Path.home() / ".keras") / "models"
+
+
+def path_of(file: WeightFile) -> Path:
+    """Where a file is, or would be."""
+    return folder() / file.name
+
+
+def url_of(file: WeightFile) -> str:
+    """Where a file comes from: the mirror in `CNNKIT_WEIGHTS_URL`, or Keras's own address."""
+    mirror = os.environ.get("CNNKIT_WEIGHTS_URL")
+    return f"{mirror.rstrip('/')}/{file.name}" if mirror else file.url
+
+
+def is_offline() -> bool:
+    """Whether `CNNKIT_OFFLINE` forbids every attempt to fetch."""
+    return os.environ.get("CNNKIT_OFFLINE", "0").lower() not in ("", "0", "false", "no")
+
+
+def obtain(
+    network: Network,
+    *,
+    top: bool = True,
+    offline: bool = False,
+    reporter: Reporter | None = None,
+) -> Path:
+    """The path of a network's weights, fetched if they are not here.
+
+    A file that is not the published one, or not the one first seen, is used with a warning: its
+    owner may have put it there. Raises `WeightsUnavailable` with all that is needed to get it.
+    """
+    file = network.top if top else network.no_top
+    path = pull(file, needed_by=network.name, offline=offline, reporter=reporter)
+    verdict = ledger.check(path, file.hash)
+    if verdict in ("unpublished", "changed"):
+        what = "published by Keras" if verdict == "unpublished" else "seen here first"
+        log.warning(
+            "%s is not the file %s; using it as it is. `cnnkit weights verify %s` says more.",
+            path, what, network.name,
+        )  # fmt: skip
+    return path
+
+
+def obtain_labels(*, offline: bool = False, reporter: Reporter | None = None) -> Labels:
+    """ImageNet's class names, fetched if they are not here."""
+    path = pull(CLASS_INDEX, needed_by="ImageNet's labels", offline=offline, reporter=reporter)
+    return read_labels(path)
+
+
+def pull(
+    file: WeightFile,
+    *,
+    needed_by: str,
+    offline: bool = False,
+    force: bool = False,
+    reporter: Reporter | None = None,
+) -> Path:
+    """Fetch one file, unless it is here and `force` is not set; its path.
+
+    Raises `WeightsUnavailable` where it cannot be had; what was there before is then still there.
+    """
+    path = path_of(file)
+    if path.is_file() and not force:
+        return path
+    if offline or is_offline():
+        raise WeightsUnavailable(_how_to_get(file, needed_by, "this is offline mode"))
+    fresh = path.with_name(f".{path.name}.fresh") if path.exists() else path
+    try:
+        fetch(url_of(file), fresh, file.hash, reporter(file.name) if reporter else None)
+        if fresh != path:
+            fresh.replace(path)
+    except (WeightsError, OSError) as error:
+        raise WeightsUnavailable(_how_to_get(file, needed_by, str(error))) from error
+    ledger.forget(path)
+    ledger.check(path, file.hash)
+    return path
+
+
+def copy_in(source: Path, file: WeightFile) -> Path:
+    """Copy a file into the store under the name of `file`, whole or not at all; its path."""
+    path = path_of(file)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".import-", delete=False) as copy:
+            try:
+                with source.open("rb") as original:
+                    shutil.copyfileobj(original, copy, 1 << 20)
+                copy.flush()
+                os.fsync(copy.fileno())
+                os.replace(copy.name, path)
+            except BaseException:
+                os.unlink(copy.name)
+                raise
+    except OSError as error:
+        raise WeightsError(f"{source} cannot be copied to {path}: {error.strerror}.") from error
+    path.chmod(0o644)
+    ledger.forget(path)
+    ledger.check(path, file.hash)
+    return path
+
+
+def remove(file: WeightFile) -> int | None:
+    """Delete a file and what is left of its downloads; the bytes freed, None if it was absent."""
+    path = path_of(file)
+    for rest in ("part", "version", "lock"):
+        path.with_name(f".{path.name}.{rest}").unlink(missing_ok=True)
+    if not path.is_file():
+        return None
+    size = path.stat().st_size
+    try:
+        path.unlink()
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be removed: {error.strerror}.") from error
+    ledger.forget(path)
+    return size
+
+
+def _how_to_get(file: WeightFile, needed_by: str, reason: str) -> str:
+    algorithm = "sha256" if len(file.hash) == 64 else "md5"
+    return "\n".join(
+        [
+            f"The file that {needed_by} needs is not here and could not be fetched: "
+            f"{reason.rstrip('.')}.",
+            f"  file     {file.name} (about {file.size / 1e6:,.1f} MB)",
+            f"  from     {url_of(file)}",
+            f"  {algorithm:8} {file.hash or 'not published: kept from the first sight on'}",
+            f"  goes to  {folder()}",
+            "Fetch it elsewhere and put it there, or type: cnnkit weights import FILE",
+            "A mirror that holds files of these names can be set: CNNKIT_WEIGHTS_URL=https://…",
+        ]
+    )
