@@ -122,7 +122,7 @@ class Classification(Record):
         return ("path", "status", *ranked, "error")
 
     def to_dict(self) -> dict[str, Any]:
-        """`{"path", "status": "ok", "model", "predictions": […]}`, each with rank, id, label, score."""
+        """`{"path", "status": "ok", "model", "predictions": [{"rank", "id", …}]}`."""
         return {
             "path": self.path,
             "status": "ok",
