@@ -107,6 +107,9 @@ def _collect(
             if batch.paths and not _ready(future):
                 yield batch
                 batch = Batch()
+            if batch.paths and future.exception() is not None:
+                yield batch
+                batch = Batch()
             batch.paths.append(path)
             batch.pictures.append(future.result())
         if batch.paths and (end or len(batch.paths) >= size):

@@ -8,7 +8,6 @@ grey there.
 Resizing is Pillow's with its antialiasing; nothing else would give every engine the same pixels.
 """
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import get_args
 
@@ -28,7 +27,7 @@ CROPS: tuple[int, ...] = get_args(Crops)
 PADDING = (124, 116, 104)
 # Short sides of GoogLeNet's four scales, over the side that the network takes.
 GOOGLENET_SCALES = ((256, 224), (288, 224), (320, 224), (352, 224))
-_LARGEST_SHARED = 1 << 24
+_LARGEST_RESIZED = 1 << 24
 _RESAMPLE = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
@@ -68,19 +67,15 @@ def views(width: int, height: int, recipe: Recipe, crops: int = 1) -> list[View]
 
 def render(image: Image.Image, cuts: list[View], recipe: Recipe) -> Pixels:
     """Cut the views from an RGB picture: uint8 (views, height, width, 3)."""
-    shared = Counter(view.resize for view in cuts)
-    resized: dict[Size, Image.Image] = {}
+    resized: dict[Size, Image.Image | None] = {}
     made: dict[tuple[Size, Box, bool], Pixels] = {}
     out = np.empty((len(cuts), recipe.height, recipe.width, 3), np.uint8)
     for i, view in enumerate(cuts):
         key = (view.resize, view.box, view.reduce)
         if key not in made:
-            # Several cuts from one size share the resizing; a single one resizes just its part,
-            # and so do cuts from a picture so narrow that the whole would be a bomb.
-            area = view.resize[0] * view.resize[1]
-            if shared[view.resize] > 1 and area < _LARGEST_SHARED and view.resize not in resized:
-                resized[view.resize] = image.resize(view.resize, _RESAMPLE[recipe.interpolation])
-            made[key] = _cut(image, resized.get(view.resize), view, recipe)
+            if view.resize not in resized:
+                resized[view.resize] = _resized(image, view.resize, recipe)
+            made[key] = _cut(image, resized[view.resize], view, recipe)
         out[i] = made[key][:, ::-1] if view.mirror else made[key]
     return out
 
@@ -181,11 +176,20 @@ def _mirrored(cuts: list[View]) -> list[View]:
     return cuts + [View(v.resize, v.box, mirror=True, reduce=v.reduce) for v in cuts]
 
 
+def _resized(image: Image.Image, size: Size, recipe: Recipe) -> Image.Image | None:
+    """The whole picture resized; None where it is so narrow that the whole would be a bomb."""
+    if size[0] * size[1] > _LARGEST_RESIZED:
+        return None
+    return image.resize(size, _RESAMPLE[recipe.interpolation])
+
+
 def _cut(image: Image.Image, resized: Image.Image | None, view: View, recipe: Recipe) -> Pixels:
     resample = _RESAMPLE[recipe.interpolation]
     left, top, right, bottom = view.box
     inner = (max(left, 0), max(top, 0), min(right, view.resize[0]), min(bottom, view.resize[1]))
-    if resized is not None:
+    if inner[0] >= inner[2] or inner[1] >= inner[3]:  # all of it lies beyond the picture
+        inner, part = view.box, Image.new("RGB", (right - left, bottom - top), PADDING)
+    elif resized is not None:
         part = resized.crop(inner)
     else:
         part = image.resize(
@@ -201,7 +205,11 @@ def _cut(image: Image.Image, resized: Image.Image | None, view: View, recipe: Re
 
 
 def _source_box(image: Image.Image, view: View, inner: Box) -> tuple[float, float, float, float]:
-    """The part of the source that becomes `inner`: so much less to resize than the whole."""
+    """The part of the source that becomes `inner`.
+
+    To resize only that part is faster, but some pixels then differ by a few levels from what
+    everybody else gets by resizing the whole: only for pictures that cannot be had otherwise.
+    """
     across, down = image.width / view.resize[0], image.height / view.resize[1]
     return (
         inner[0] * across,

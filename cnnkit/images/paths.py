@@ -9,6 +9,7 @@ import glob
 import json
 import os
 import re
+import select
 from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO
 
@@ -64,14 +65,15 @@ def _each(
 def listed(stream: BinaryIO, *, null: bool = False) -> Iterator[str]:
     """Yield the entries of a list as soon as each is complete.
 
-    An entry ends with a newline, or with NUL where `null` is set. An entry that is a jsonl record
-    with a `path`, such as cnnkit prints, stands for that path. Empty entries are passed over.
+    An entry ends with a newline, or with NUL where `null` is set. A line that is a jsonl record
+    with a `path`, such as cnnkit prints, stands for that path; an entry that ends with NUL is a
+    name, whatever it looks like. Empty entries are passed over.
     """
     for entry in _entries(stream, b"\0" if null else b"\n"):
         if not null and entry.endswith(b"\r") and not os.path.lexists(entry):
             entry = entry[:-1]  # a list written on Windows
         if entry:
-            yield _recorded_path(entry) or os.fsdecode(entry)
+            yield (None if null else _recorded_path(entry)) or os.fsdecode(entry)
 
 
 def natural_key(name: str) -> list[tuple[int, int, str]]:
@@ -85,7 +87,10 @@ def _entries(stream: BinaryIO, separator: bytes) -> Iterator[bytes]:
     # that a thread could still hold when the program ends.
     raw = getattr(stream, "raw", stream)
     rest = b""
-    while chunk := raw.read(_READ_SIZE):
+    while (chunk := raw.read(_READ_SIZE)) != b"":
+        if chunk is None:  # a pipe that somebody made non-blocking, and nothing in it yet
+            select.select([raw], [], [])
+            continue
         *whole, rest = (rest + chunk).split(separator)
         yield from whole
         if len(rest) > _LONGEST_LINE:
@@ -101,7 +106,7 @@ def _recorded_path(entry: bytes) -> str | None:
         return None
     try:
         record = json.loads(entry)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     path = record.get("path") if isinstance(record, dict) else None
     return path if isinstance(path, str) else None
@@ -110,18 +115,43 @@ def _recorded_path(entry: bytes) -> str | None:
 def _matches(argument: str) -> Iterable[str]:
     if not glob.has_magic(argument) or os.path.lexists(argument):
         return [argument]
-    found = sorted(glob.iglob(argument, recursive=True), key=natural_key)
+    found = sorted(_globbed(argument), key=natural_key)
     return [path for path in found if not os.path.isdir(path)] or [argument]
+
+
+def _globbed(pattern: str) -> set[str]:
+    """What a pattern matches; `**` enters no linked folder, for links may lead in a circle."""
+    parts = pattern.split(os.sep)
+    if "**" not in parts:
+        return set(glob.iglob(pattern))
+    at = parts.index("**")
+    above = _globbed(os.sep.join((*parts[:at], ""))) if at else {""}
+    below = os.sep.join(parts[at + 1 :]) or "*"
+    return {
+        path
+        for top in above
+        for folder in _folders(top)
+        for path in _globbed(os.path.join(glob.escape(folder), below))
+    }
+
+
+def _folders(top: str) -> Iterator[str]:
+    """A folder and every visible one below it, links left out."""
+    yield top
+    for folder, names, _ in os.walk(top or os.curdir):
+        names[:] = [name for name in names if not name.startswith(".")]
+        paths = [os.path.join(folder, name) for name in names]
+        yield from (p if top else p[2:] for p in paths if not os.path.islink(p))
 
 
 def _walk(
     folder: str, exclude: Sequence[str], above: tuple[tuple[int, int], ...] = ()
 ) -> Iterator[str]:
-    status = os.stat(folder)
-    identity = (status.st_dev, status.st_ino)
-    if identity in above:  # a link back to a folder that we are in
-        return
     try:
+        status = os.stat(folder)
+        identity = (status.st_dev, status.st_ino)
+        if identity in above:  # a link back to a folder that we are in
+            return
         names = sorted(os.listdir(folder), key=natural_key)
     except OSError as error:
         raise InputError(f"The folder {folder!r} cannot be read: {error.strerror}.") from error

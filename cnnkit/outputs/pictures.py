@@ -1,7 +1,10 @@
 """Answers drawn onto pictures."""
 
 import os
+import secrets
+from bisect import bisect_right
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
@@ -9,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from cnnkit.errors import OutputError
 
 _KEPT_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+_LEAST_WIDTH, _TALLEST = 240, 2048
 _GROUND, _BAR, _INK = (24, 24, 27), (37, 99, 235), (250, 250, 250)
 
 
@@ -18,22 +22,24 @@ def annotate(image: Image.Image, lines: Sequence[tuple[str, float]]) -> Image.Im
     `lines` are (label, score in 0..1). The picture itself is not covered; one narrower than a
     label can be read is enlarged.
     """
-    if image.width < 240:
-        factor = 240 / image.width
-        image = image.resize((240, max(1, round(image.height * factor))))
-    size = max(13, min(image.size) // 22)
+    if image.width < _LEAST_WIDTH:
+        # A strip of 1 × 60000 must not become a bomb: it gets a margin instead.
+        factor = min(_LEAST_WIDTH / image.width, max(1, _TALLEST / image.height))
+        image = image.resize((round(image.width * factor), max(1, round(image.height * factor))))
+    width = max(image.width, _LEAST_WIDTH)
+    size = max(13, min(width, image.height) // 22)
     font = ImageFont.load_default(size)
     row, edge = round(size * 1.6), round(size * 0.6)
     height = row * len(lines) + edge if lines else 0
-    page = Image.new("RGB", (image.width, image.height + height), _GROUND)
+    page = Image.new("RGB", (width, image.height + height), _GROUND)
     page.paste(image)
     draw = ImageDraw.Draw(page)
     for i, (label, score) in enumerate(lines):
         top = image.height + edge // 2 + i * row
-        length = round((image.width - 2 * edge) * score)
+        length = round((width - 2 * edge) * score)
         draw.rectangle((edge, top + row - 4, edge + max(length, 1), top + row - 2), fill=_BAR)
         number = f"{score:.2f}"
-        right = image.width - edge - draw.textlength(number, font)
+        right = width - edge - draw.textlength(number, font)
         room = right - 2 * edge
         draw.text((edge, top), _fitted(draw, label, font, room), _INK, font)
         draw.text((right, top), number, _INK, font)
@@ -44,7 +50,7 @@ def annotated_path(folder: str, path: str) -> str:
     """Where the copy of `path` goes below `folder`: the same relative place, a suffix we write."""
     drive_less = os.path.splitdrive(path)[1]
     parts = [p for p in drive_less.split(os.sep) if p not in ("", os.curdir)]
-    safe = ["_" if part == os.pardir else part for part in parts]
+    safe = ["_" if part == os.pardir else part for part in parts] or ["_"]
     stem, suffix = os.path.splitext(safe[-1])
     last = safe[-1] if suffix.lower() in _KEPT_SUFFIXES else f"{stem}{suffix}.png"
     return os.path.join(folder, *safe[:-1], last)
@@ -58,14 +64,18 @@ def save_picture(image: Image.Image, path: str, source: str = "") -> None:
     if source and os.path.exists(path) and os.path.samefile(path, source):
         raise OutputError(f"{path!r} is the picture itself. Expected another folder to write to.")
     target = Path(path)
-    part = target.with_name(f".{target.name}.part")
+    # A name of its own length: one made from the target's could be longer than names may be.
+    part = target.with_name(f".{secrets.token_hex(8)}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         image.save(part, format=_format(target.suffix), quality=92)
         part.replace(target)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise OutputError(f"{path!r} cannot be written: {error.strerror or error}.") from error
+    except (OSError, ValueError) as error:  # ValueError: more pixels than the format can hold
+        reason = (isinstance(error, OSError) and error.strerror) or error
+        raise OutputError(f"{path!r} cannot be written: {reason}.") from error
+    finally:
+        with suppress(OSError, ValueError):
+            part.unlink()
 
 
 def _format(suffix: str) -> str:
@@ -79,7 +89,10 @@ def _fitted(
     room: float,
 ) -> str:
     """The label, shortened until it fits into `room` pixels."""
-    label = label.replace("_", " ")
-    while len(label) > 1 and draw.textlength(label, font) > room:
-        label = label[:-2].rstrip() + "…"
-    return label
+    label = " ".join(label.replace("_", " ").split())
+    if draw.textlength(label, font) <= room:
+        return label
+    fitting = bisect_right(
+        range(len(label)), room, key=lambda end: draw.textlength(label[:end] + "…", font)
+    )
+    return label[: max(0, fitting - 1)].rstrip() + "…"

@@ -15,13 +15,19 @@ from contextlib import contextmanager
 from typing import BinaryIO
 
 from cnnkit.errors import OutputError, SomeInputsFailed
-from cnnkit.records import Cell, Record
+from cnnkit.records import Cell, Record, Skipped
 
 _LONE_SURROGATES = re.compile("[\ud800-\udfff]")
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f\\]")
+# Surrogates that stand for no byte of a name: only a list of JSON records can bring them.
+_NO_BYTES = re.compile("[\ud800-\udc7f\udd00-\udfff]")
+# C0, DEL and C1 (some terminals obey U+009B as they obey ESC [), and what starts an escape.
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\\]")
 _WIDEST_COLUMN = 48
 # What `-o` never overwrites: a slip on the command line must not cost a picture.
-_PICTURES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff")
+_PICTURES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".dib", ".webp", ".tif", ".tiff"),
+    *(".mpo", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".jpx", ".avif", ".heic", ".dng"),
+)
 
 
 class Writer(ABC):
@@ -46,6 +52,7 @@ class Writer(ABC):
 
     def put(self, text: str) -> None:
         """Write text as UTF-8; a file name's odd bytes come out as they were."""
+        text = _NO_BYTES.sub(_json_escaped, text)
         self.stream.write(text.encode("utf-8", "surrogateescape"))
         self.stream.flush()
 
@@ -87,8 +94,9 @@ class Csv(Writer):
 
     def _row(self, cells: Sequence[str]) -> None:
         row = io.StringIO(newline="")
-        csv.writer(row, lineterminator="\n").writerow(cells)
-        self.put(row.getvalue())
+        # Told that lines end with both, it quotes cells that hold either (a bare \r ends a row).
+        csv.writer(row, lineterminator="\r\n").writerow(cells)
+        self.put(row.getvalue().removesuffix("\r\n") + "\n")
 
 
 class Rows(Writer):
@@ -127,13 +135,18 @@ class Terminal(Writer):
     def write(self, record: Record) -> None:
         """Write one line, and before the first one of a listing its header."""
         if record.listed and self.columns:
-            self._row([column.upper() for column in self.columns])
+            header = [column.upper() for column in self.columns]
+            self._widen(header)
+            self._row(header)
             self.columns = ()
-        self._row(_safe(record.text()))
+        cells = _safe(record.text())
+        # A long reason why not must not push the answers of the others apart.
+        self._widen(cells[:1] if isinstance(record, Skipped) else cells)
+        self._row(cells)
 
     def _row(self, cells: Sequence[str]) -> None:
-        self._widen(cells)
-        padded = [cell.ljust(width) for cell, width in zip(cells, self._widths, strict=False)]
+        widths = self._widths + [0] * (len(cells) - len(self._widths))
+        padded = [cell.ljust(width) for cell, width in zip(cells, widths, strict=False)]
         self.put("  ".join(padded).rstrip() + "\n")
 
     def _widen(self, cells: Sequence[str]) -> None:
@@ -227,6 +240,8 @@ def save_records(
             return write_records(_chained(first, iterator), file, format=format, columns=columns)
     except OSError as error:
         raise OutputError(f"{path!r} cannot be written: {error.strerror}.") from error
+    except _RecordsError as carried:
+        raise carried.error from None
 
 
 def raise_if_failed(count: int, failed: int) -> None:
@@ -245,15 +260,30 @@ def _cut_torn_line(path: str) -> None:
         file.truncate(whole)
 
 
+class _RecordsError(Exception):
+    """Carries an `OSError` of the records' own past the handler for those of the file."""
+
+    def __init__(self, error: OSError) -> None:
+        self.error = error
+
+
 def _chained(first: Record | None, rest: Iterator[Record]) -> Iterator[Record]:
-    if first is not None:
-        yield first
+    if first is None:
+        return
+    yield first
+    try:
         yield from rest
+    except OSError as error:
+        raise _RecordsError(error) from error
 
 
 def _json(record: Record) -> str:
     text = json.dumps(record.to_dict(), ensure_ascii=False)
-    return _LONE_SURROGATES.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    return _LONE_SURROGATES.sub(_json_escaped, text)
+
+
+def _json_escaped(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"
 
 
 def _plain(cell: Cell) -> str:

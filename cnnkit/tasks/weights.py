@@ -103,7 +103,7 @@ def import_weights(
     source = Path(source)
     if source.is_dir():
         known = {*weight_files(), CLASS_INDEX.name}
-        files = [path for path in sorted(source.iterdir()) if path.name in known]
+        files = [p for p in sorted(source.iterdir()) if p.name in known and p.is_file()]
         if not files:
             raise InputError(f"No file in {str(source)!r} has a name that Keras gives to weights.")
     elif source.is_file():
@@ -115,7 +115,7 @@ def import_weights(
 
 
 def _import(path: Path, model: str | None, force: bool) -> WeightsRow:
-    if path.name == CLASS_INDEX.name:
+    if model == LABELS or path.name == CLASS_INDEX.name:
         read_labels(path)
         return _taken(path, LABELS, CLASS_INDEX, "", force)
     network, file, note = _recognised(path, model)
@@ -141,8 +141,9 @@ def _recognised(path: Path, model: str | None) -> tuple[Network, WeightFile, str
             f"cnnkit weights import --model NAME {path}"
         )
     network = find(model) if model else known[0]  # type: ignore[index]
+    digests = ledger.digests(path)
     for file in (network.top, network.no_top):
-        if file.hash and file.hash in ledger.digests(path):
+        if file.hash and file.hash in digests:
             return network, file, _NOTES["verified"]
     file = _by_shapes(path, network)
     return (

@@ -199,7 +199,10 @@ def _file(family: _Family, facts: dict[str, str], row: Row, *, top: bool) -> Wei
     remote = (family.url_top if top else family.url_no_top).format(**facts) or name
     url = family.base + family.folder.format(**facts) + remote
     # A classifier of 1,000 classes on the embedding is what a file without top lacks (VGG lacks
-    # its three dense layers); four bytes a number.
+    # its three dense layers, MobileNetV3 one more before its classifier); four bytes a number.
     lacking = 123_642_856 if family.embedding == "fc2" else (row.features + 1) * 1000
+    if row.builder.startswith("MobileNetV3"):
+        hidden = 1280 if "Large" in row.builder else 1024
+        lacking = (row.features + 1) * hidden + (hidden + 1) * 1000
     size = 4 * (row.parameters - (0 if top else lacking))
     return WeightFile(name, url, row.top_hash if top else row.no_top_hash, size)

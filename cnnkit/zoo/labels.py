@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from cnnkit.errors import WeightsError
 from cnnkit.zoo.catalog import WeightFile
@@ -14,6 +15,7 @@ CLASS_INDEX = WeightFile(
 )
 # Far above the real size: a label file that is larger is something else.
 _LARGEST = 1 << 20
+_CLASSES = 1000
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -27,13 +29,23 @@ def read_labels(path: Path) -> Labels:
         if path.stat().st_size > _LARGEST:
             raise ValueError("it is larger than 1 MiB")
         index = json.loads(path.read_text("utf-8"))
-        pairs = [index[str(number)] for number in range(len(index))]
-        return tuple((str(identity), str(label)) for identity, label in pairs)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        if len(index) != _CLASSES:
+            raise ValueError(f"it names {len(index):,} classes, ImageNet has {_CLASSES:,}")
+        pairs = [index[str(number)] for number in range(_CLASSES)]
+        if not all(isinstance(part, str) for pair in pairs for part in _two(pair)):
+            raise ValueError("an id or a label is not a string")
+        return tuple((identity, label) for identity, label in pairs)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise WeightsError(
             f"The class names cannot be read from {path} ({error}). Expected a JSON object of "
             '"0": ["n01440764", "tench"] and so on. Type: cnnkit weights pull --force labels'
         ) from error
+
+
+def _two(pair: Any) -> list[Any]:
+    if not isinstance(pair, list) or len(pair) != 2:
+        raise ValueError(f"a class is {pair!r:.60}")
+    return pair
 
 
 def numbered_labels(count: int) -> Labels:

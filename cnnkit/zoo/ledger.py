@@ -10,7 +10,9 @@ import os
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
+
+from cnnkit.errors import WeightsError
 
 Verdict = Literal["verified", "recorded", "unpublished", "changed"]
 _BLOCK = 1 << 20
@@ -33,13 +35,13 @@ def check(path: Path, published: str, *, anew: bool = False) -> Verdict:
 
     verified: the published hash holds. recorded: none is published, and this is the first sight
     or equal to it. unpublished: it is not the published file. changed: not the one first seen.
-    With `anew` the file is read even if it looks untouched.
+    With `anew` the file is read even if it looks untouched. Raises `WeightsError` where it cannot
+    be read.
     """
-    sights = _read()
-    known = sights.get(str(path))
-    if known and known.seen == _stamp(path) and not anew:
-        return known.verdict
+    known = _read().get(_key(path))
     stamp = _stamp(path)
+    if known and known.seen == stamp and not anew:
+        return known.verdict
     sha256, md5 = digests(path)
     if published:
         verdict: Verdict = "verified" if published in (sha256, md5) else "unpublished"
@@ -52,8 +54,9 @@ def check(path: Path, published: str, *, anew: bool = False) -> Verdict:
 
 def trust(path: Path) -> None:
     """Take the file as it is now for the one first seen."""
+    stamp = _stamp(path)
     sha256, _ = digests(path)
-    _write(path, Sight(sha256, "recorded", _stamp(path)))
+    _write(path, Sight(sha256, "recorded", stamp))
 
 
 def forget(path: Path) -> None:
@@ -62,12 +65,15 @@ def forget(path: Path) -> None:
 
 
 def digests(path: Path) -> tuple[str, str]:
-    """The file's (sha256, md5), read once."""
+    """The file's (sha256, md5), read once. Raises `WeightsError` where it cannot be read."""
     sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            sha256.update(block)
-            md5.update(block)
+    try:
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK):
+                sha256.update(block)
+                md5.update(block)
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror or error}.") from error
     return sha256.hexdigest(), md5.hexdigest()
 
 
@@ -77,8 +83,16 @@ def _file() -> Path:
     return user_state_path("cnnkit") / "weights.json"
 
 
+def _key(path: Path) -> str:
+    """A file's name in the ledger, which is the same from whatever folder it is called."""
+    return os.path.abspath(path)
+
+
 def _stamp(path: Path) -> tuple[int, int, int]:
-    status = path.stat()
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror or error}.") from error
     return (status.st_size, status.st_mtime_ns, status.st_ino)
 
 
@@ -88,8 +102,9 @@ def _read() -> dict[str, Sight]:
         return {
             path: Sight(entry["sha256"], entry["verdict"], tuple(entry["seen"]))
             for path, entry in stored.items()
+            if entry["verdict"] in get_args(Verdict)
         }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}
 
 
@@ -101,14 +116,22 @@ def _write(path: Path, sight: Sight | None) -> None:
         ledger.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(ledger.with_suffix(".lock"), timeout=10):
             sights = _read()
-            sights.pop(str(path), None)
+            sights.pop(_key(path), None)
             if sight:
-                sights[str(path)] = sight
-            text = json.dumps({name: asdict(s) for name, s in sights.items()}, indent=1)
-            with tempfile.NamedTemporaryFile(
-                "w", dir=ledger.parent, delete=False, encoding="utf-8"
-            ) as file:
-                file.write(text)
-            os.replace(file.name, ledger)
+                sights[_key(path)] = sight
+            _replace(ledger, json.dumps({name: asdict(s) for name, s in sights.items()}, indent=1))
     except OSError:
         return
+
+
+def _replace(ledger: Path, text: str) -> None:
+    with tempfile.NamedTemporaryFile(
+        "w", dir=ledger.parent, delete=False, encoding="utf-8"
+    ) as file:
+        try:
+            file.write(text)
+            file.flush()
+            os.replace(file.name, ledger)
+        except BaseException:
+            os.unlink(file.name)
+            raise

@@ -16,12 +16,13 @@ from cnnkit.zoo.labels import CLASS_INDEX, Labels, read_labels
 log = logging.getLogger(__name__)
 # Given a file's name, the function that is told how its download goes.
 Reporter = Callable[[str], Progress]
+# What Click takes for a no: the flag and the variable have to agree.
+_NO = ("", "0", "false", "f", "no", "n", "off")
 
 
 def folder() -> Path:
-    """Where Keras keeps its weights: `KERAS_HOME/models`."""
-    home = os.environ.get("KERAS_HOME")
-    return (Path(home) if home else Path.home() / ".keras") / "models"
+    """Where Keras keeps its weights: `KERAS_HOME/models`, a `~` in it expanded as Keras does."""
+    return Path(os.path.expanduser(os.environ.get("KERAS_HOME") or "~/.keras")) / "models"
 
 
 def path_of(file: WeightFile) -> Path:
@@ -37,7 +38,7 @@ def url_of(file: WeightFile) -> str:
 
 def is_offline() -> bool:
     """Whether `CNNKIT_OFFLINE` forbids every attempt to fetch."""
-    return os.environ.get("CNNKIT_OFFLINE", "0").lower() not in ("", "0", "false", "no")
+    return os.environ.get("CNNKIT_OFFLINE", "").strip().lower() not in _NO
 
 
 def obtain(
@@ -87,12 +88,10 @@ def pull(
         return path
     if offline or is_offline():
         raise WeightsUnavailable(_how_to_get(file, needed_by, "this is offline mode"))
-    fresh = path.with_name(f".{path.name}.fresh") if path.exists() else path
     try:
-        fetch(url_of(file), fresh, file.hash, reporter(file.name) if reporter else None)
-        if fresh != path:
-            fresh.replace(path)
-    except (WeightsError, OSError) as error:
+        progress = reporter(file.name) if reporter else None
+        fetch(url_of(file), path, file.hash, progress, anew=force)
+    except WeightsError as error:
         raise WeightsUnavailable(_how_to_get(file, needed_by, str(error))) from error
     ledger.forget(path)
     ledger.check(path, file.hash)
@@ -104,19 +103,22 @@ def copy_in(source: Path, file: WeightFile) -> Path:
     path = path_of(file)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".import-", delete=False) as copy:
+        with tempfile.NamedTemporaryFile(
+            dir=path.parent, prefix=f".{path.name}.", suffix=".import", delete=False
+        ) as copy:
             try:
                 with source.open("rb") as original:
                     shutil.copyfileobj(original, copy, 1 << 20)
                 copy.flush()
+                os.fchmod(copy.fileno(), 0o644)
                 os.fsync(copy.fileno())
                 os.replace(copy.name, path)
             except BaseException:
-                os.unlink(copy.name)
+                Path(copy.name).unlink(missing_ok=True)
                 raise
     except OSError as error:
-        raise WeightsError(f"{source} cannot be copied to {path}: {error.strerror}.") from error
-    path.chmod(0o644)
+        reason = error.strerror or error
+        raise WeightsError(f"{source} cannot be copied to {path}: {reason}.") from error
     ledger.forget(path)
     ledger.check(path, file.hash)
     return path
@@ -125,25 +127,34 @@ def copy_in(source: Path, file: WeightFile) -> Path:
 def remove(file: WeightFile) -> int | None:
     """Delete a file and what is left of its downloads; the bytes freed, None if it was absent."""
     path = path_of(file)
-    for rest in ("part", "version", "lock"):
-        path.with_name(f".{path.name}.{rest}").unlink(missing_ok=True)
-    if not path.is_file():
-        return None
-    size = path.stat().st_size
     try:
-        path.unlink()
+        size = path.stat().st_size if path.is_file() else None
+        for each in (path, *_leftovers(path)):
+            each.unlink(missing_ok=True)
+    except NotADirectoryError:
+        return None
     except OSError as error:
-        raise WeightsError(f"{path} cannot be removed: {error.strerror}.") from error
-    ledger.forget(path)
+        raise WeightsError(f"{path} cannot be removed: {error.strerror or error}.") from error
+    if size is not None:
+        ledger.forget(path)
     return size
+
+
+def _leftovers(path: Path) -> list[Path]:
+    """What interrupted downloads and imports of a file have left: its name, hidden, and more."""
+    if not path.parent.is_dir():
+        return []
+    return [each for each in path.parent.iterdir() if each.name.startswith(f".{path.name}.")]
 
 
 def _how_to_get(file: WeightFile, needed_by: str, reason: str) -> str:
     algorithm = "sha256" if len(file.hash) == 64 else "md5"
+    here = path_of(file).is_file()
+    state = "could not be fetched anew, and is as it was" if here else "is not here"
     return "\n".join(
         [
-            f"The file that {needed_by} needs is not here and could not be fetched: "
-            f"{reason.rstrip('.')}.",
+            f"The file that {needed_by} needs {state}"
+            f"{'' if here else ' and could not be fetched'}: {reason.rstrip('.')}.",
             f"  file     {file.name} (about {file.size / 1e6:,.1f} MB)",
             f"  from     {url_of(file)}",
             f"  {algorithm:8} {file.hash or 'not published: kept from the first sight on'}",
