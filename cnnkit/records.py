@@ -174,7 +174,7 @@ class WeightsRow(Record):
     """One weight file: where it is, or would be, and what is known of it.
 
     `state` is one of present, absent, pulled, imported, removed, verified, recorded, unpublished,
-    changed, damaged, skipped. `size` is in bytes.
+    changed, damaged. `size` is in bytes.
     """
 
     model: str

@@ -18,18 +18,16 @@ def emit(
     output: str | None = None,
     columns: Sequence[str] = (),
     append: bool = False,
-    count: Callable[[], int | None] = lambda: None,
+    count: Callable[[], int | None] | None = None,
 ) -> None:
     """Write each record as it comes.
 
-    Raises `SomeInputsFailed` at the end where records say so. A sequence is a listing: its
-    columns are those of its records, and no progress is shown for it.
+    Where `count` tells how many records there will be (None: nobody knows), a bar shows how far
+    it has come. Raises `SomeInputsFailed` at the end where records say so.
     """
     talk: Talk = click.get_current_context().ensure_object(Talk)
     form = format or _by_suffix(output)
-    if isinstance(records, Sequence):
-        columns = columns or (records[0].columns() if records else ())
-    else:
+    if count is not None:
         records = talk.watched(records, count, to_stdout=output is None)
     if output is not None and output != "-":
         written = save_records(records, output, format=form, columns=columns, append=append)

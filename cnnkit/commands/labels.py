@@ -5,6 +5,7 @@ import click
 from cnnkit.commands.emit import emit
 from cnnkit.commands.options import output_options, talk_options
 from cnnkit.commands.talk import Talk
+from cnnkit.records import LabelRow
 
 
 @click.command(short_help="List the classes that a network can name.")
@@ -24,4 +25,4 @@ def labels(talk: Talk, /, model: str, pattern: str, format: str | None, output: 
     from cnnkit.tasks.labels import labels as run
 
     found = run(model, pattern, offline=talk.offline, reporter=talk.download)
-    emit(list(found), format=format, output=output)
+    emit(list(found), format=format, output=output, columns=LabelRow.columns())

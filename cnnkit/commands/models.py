@@ -4,6 +4,7 @@ import click
 
 from cnnkit.commands.emit import emit
 from cnnkit.commands.options import output_options, talk_options
+from cnnkit.records import ModelRow
 
 
 @click.command(short_help="List the networks.")
@@ -24,4 +25,4 @@ def models(pattern: str, format: str | None, output: str | None) -> None:
     """
     from cnnkit.tasks.models import models as run
 
-    emit(list(run(pattern)), format=format, output=output)
+    emit(list(run(pattern)), format=format, output=output, columns=ModelRow.columns())

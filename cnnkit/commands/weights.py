@@ -5,6 +5,7 @@ import click
 from cnnkit.commands.emit import emit
 from cnnkit.commands.options import output_options, talk_options
 from cnnkit.commands.talk import Talk
+from cnnkit.records import WeightsRow
 
 _no_top = click.option("--no-top", is_flag=True, help="The file without the classifier.")
 _force = click.option("--force", is_flag=True, help="Replace a file that is here already.")
@@ -39,7 +40,8 @@ def list_(pattern: str, format: str | None, output: str | None) -> None:
     """
     from cnnkit.tasks.weights import list_weights
 
-    emit(list(list_weights(pattern)), format=format, output=output)
+    rows = list(list_weights(pattern))
+    emit(rows, format=format, output=output, columns=WeightsRow.columns())
 
 
 @weights.command(short_help="Fetch weights.")
@@ -72,7 +74,7 @@ def pull(
     rows = pull_weights(
         models, top=not no_top, force=force, offline=talk.offline, reporter=talk.download
     )
-    emit(list(rows), format=format, output=output)
+    emit(rows, format=format, output=output, columns=WeightsRow.columns())
 
 
 @weights.command(short_help="Check files against their hashes.")
@@ -94,7 +96,7 @@ def verify(models: tuple[str, ...], accept: bool, format: str | None, output: st
     from cnnkit.tasks.weights import raise_if_wrong, verify_weights
 
     rows = list(verify_weights(models, accept=accept))
-    emit(rows, format=format, output=output)
+    emit(rows, format=format, output=output, columns=WeightsRow.columns())
     raise_if_wrong(rows)
 
 
@@ -110,7 +112,7 @@ def import_(
     """Copy a weight file, or every known one in a folder, to where Keras and cnnkit look.
 
     Files are known by the names that Keras gives them, and checked by hash, or by the shapes of
-    their tensors.
+    their tensors. The model `labels` stands for the class names.
 
     \b
     Examples:
@@ -120,7 +122,8 @@ def import_(
     """
     from cnnkit.tasks.weights import import_weights
 
-    emit(list(import_weights(source, model=model, force=force)), format=format, output=output)
+    rows = import_weights(source, model=model, force=force)
+    emit(rows, format=format, output=output, columns=WeightsRow.columns())
 
 
 @weights.command(short_help="Print where a file is.")
@@ -152,4 +155,5 @@ def remove(models: tuple[str, ...], format: str | None, output: str | None) -> N
     """
     from cnnkit.tasks.weights import remove_weights
 
-    emit(list(remove_weights(models)), format=format, output=output)
+    rows = remove_weights(models)
+    emit(rows, format=format, output=output, columns=WeightsRow.columns())

@@ -127,6 +127,8 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
 
 
 def _not_a_file(path: str, mode: int) -> Skipped:
+    if stat.S_ISDIR(mode) and not os.access(path, os.R_OK | os.X_OK):
+        return Skipped(path, "permission", "no permission to read the folder")
     if stat.S_ISDIR(mode):
         return Skipped(
             path, "folder", "it is a folder; name it as an argument to take its pictures"

@@ -55,11 +55,11 @@ def _each(
 ) -> Iterator[str]:
     for argument in arguments:
         if argument == STDIN and stdin is not None:
-            yield from (p for p in listed(stdin, null=null) if not _excluded(p, exclude))
+            yield from (p for p in listed(stdin, null=null) if not _under_excluded(p, exclude))
         elif os.path.isdir(argument):
             yield from _walk(argument, exclude)
         else:
-            yield from (p for p in _matches(argument) if not _excluded(p, exclude))
+            yield from (p for p in _matches(argument) if not _under_excluded(p, exclude))
 
 
 def listed(stream: BinaryIO, *, null: bool = False) -> Iterator[str]:
@@ -154,10 +154,13 @@ def _walk(
             return
         names = sorted(os.listdir(folder), key=natural_key)
     except OSError as error:
+        if above:  # one input that cannot be answered, as the decoder will say
+            yield folder
+            return
         raise InputError(f"The folder {folder!r} cannot be read: {error.strerror}.") from error
     for name in names:
         path = os.path.join(folder, name)
-        if name.startswith(".") or _excluded(name, exclude) or _excluded(path, exclude):
+        if name.startswith(".") or _excluded(path, exclude):
             continue
         if os.path.isdir(path):
             yield from _walk(path, exclude, (*above, identity))
@@ -166,8 +169,15 @@ def _walk(
 
 
 def _excluded(path: str, patterns: Sequence[str]) -> bool:
-    parts = path.split(os.sep)
+    """Whether a pattern matches the path or its last part."""
+    name = os.path.basename(path)
     return any(
-        fnmatch.fnmatchcase(path, pattern) or any(fnmatch.fnmatchcase(p, pattern) for p in parts)
+        fnmatch.fnmatchcase(path, pattern) or fnmatch.fnmatchcase(name, pattern.rstrip(os.sep))
         for pattern in patterns
     )
+
+
+def _under_excluded(path: str, patterns: Sequence[str]) -> bool:
+    """Whether a pattern matches the path, or a folder that it names on its way."""
+    parts = path.split(os.sep)
+    return any(_excluded(os.sep.join(parts[: i + 1]), patterns) for i in range(len(parts)))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnkit.engines.base import Engine, Source, open_engine
-from cnnkit.errors import InputError, UsageError, WeightsError
+from cnnkit.errors import InputError, OutputError, UsageError, WeightsError
 from cnnkit.images.batches import Batch, Load, batched
 from cnnkit.images.decode import decode
 from cnnkit.images.geometry import CROPS, Pixels, render, views, wanted_size
@@ -79,8 +79,9 @@ def classify(
     reporter: is told how downloads go.
 
     Raises `UsageError` at once for arguments that make no sense, `InputError` for a folder
-    without pictures; `WeightsError` when the network is first needed. A picture that cannot be
-    read raises nothing: its record is a `Skipped`.
+    without pictures, `OutputError` for a folder that cannot be made; `WeightsError` when the
+    network is first needed. A picture that cannot be read raises nothing: its record is a
+    `Skipped`.
     """
     network = find(model)
     changes = {"fit": fit, "interpolation": interpolation}
@@ -140,11 +141,20 @@ def _check(plan: _Plan) -> None:
             raise UsageError(f"Expected {name} of at least {least}. Received: {value}.")
     if not 0 <= plan.min_score <= 1:
         raise UsageError(f"Expected min_score from 0 to 1. Received: {plan.min_score}.")
+    if plan.annotate:
+        _make_folder(plan.annotate)
     if plan.weights not in ("imagenet", "none") and not os.path.isfile(plan.weights):
         raise UsageError(
             f"Expected weights 'imagenet', 'none' or a weight file. "
             f"Received: {plan.weights!r}, and there is no such file."
         )
+
+
+def _make_folder(folder: str) -> None:
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"The folder {folder!r} cannot be made: {error.strerror}.") from error
 
 
 def _records(paths: Iterator[str], plan: _Plan) -> Iterator[Classification | Skipped]:
@@ -202,9 +212,7 @@ def _answers(
             yield picture
             continue
         answer = Classification(path, plan.network.name, _best(next(scores), labels, plan))
-        if plan.annotate:
-            _annotate(answer, plan.annotate)
-        yield answer
+        yield _annotated(answer, plan.annotate) if plan.annotate else answer
 
 
 def _scores(engine: Engine, batch: Batch, plan: _Plan) -> NDArray[np.float32]:
@@ -230,8 +238,14 @@ def _best(scores: NDArray[np.float32], labels: Labels, plan: _Plan) -> tuple[Pre
     )
 
 
-def _annotate(answer: Classification, folder: str) -> None:
+def _annotated(answer: Classification, folder: str) -> Classification | Skipped:
+    """The answer, once it is drawn on a copy of its picture; what kept it from that otherwise."""
     image = decode(answer.path)
-    if not isinstance(image, Skipped):
-        lines = [(p.label, p.score) for p in answer.predictions]
+    if isinstance(image, Skipped):  # it was there a moment ago
+        return image
+    lines = [(p.label, p.score) for p in answer.predictions]
+    try:
         save_picture(annotate(image, lines), annotated_path(folder, answer.path), answer.path)
+    except OutputError as error:
+        return Skipped(answer.path, "annotation", str(error))
+    return answer

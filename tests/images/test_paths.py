@@ -344,3 +344,28 @@ class TestNaturalKey:
     def test_any_names_can_be_ordered_and_only_equal_ones_tie(self, names: list[str]) -> None:
         keys = sorted(map(natural_key, set(names)))
         assert len({str(key) for key in keys}) == len(set(names))
+
+
+def test_folders_above_a_named_one_are_not_excluded(tmp_path: Path) -> None:
+    (tmp_path / "train" / "thumbs").mkdir(parents=True)
+    for name in ("train/a.png", "train/thumbs/b.png"):
+        (tmp_path / name).touch()
+    top = str(tmp_path / "train")
+    assert list(expand([top], exclude=["train"])) == [f"{top}/a.png", f"{top}/thumbs/b.png"]
+    assert list(expand([top], exclude=["thumbs/"])) == [f"{top}/a.png"]
+
+
+def test_a_folder_within_that_cannot_be_read_is_one_failed_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "open.png").touch()
+    real = os.listdir
+
+    def listdir(folder: str) -> list[str]:
+        if folder.endswith("closed"):
+            raise PermissionError(13, "Permission denied")
+        return real(folder)
+
+    monkeypatch.setattr(os, "listdir", listdir)
+    assert list(expand([str(tmp_path)])) == [f"{tmp_path}/closed", f"{tmp_path}/open.png"]

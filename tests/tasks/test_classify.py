@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import cnnkit
-from cnnkit.errors import InputError, UsageError, WeightsError, WeightsUnavailable
+from cnnkit.errors import InputError, OutputError, UsageError, WeightsError, WeightsUnavailable
 from cnnkit.records import Classification, Skipped
 from cnnkit.tasks.classify import answered, classify
 from tests.conftest import picture
@@ -278,3 +278,23 @@ def test_values_that_are_no_numbers_never_come_out_as_answers(
     )
     with pytest.raises(WeightsError, match="no numbers"):
         list(classify(tmp_path, **SMALL))
+
+
+@pytest.mark.network
+def test_a_copy_that_cannot_be_written_is_one_failed_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.png", "b.png"):
+        picture().save(name)
+    (tmp_path / "out" / "a.png").mkdir(parents=True)
+    records = list(classify(["a.png", "b.png"], **SMALL, annotate_in="out"))
+    assert [r.failed for r in records] == [True, False]
+    assert isinstance(records[0], Skipped)
+    assert records[0].kind == "annotation"
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_at_once(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="cannot be made"):
+        classify("a.png", annotate_in=tmp_path / "file" / "out")
