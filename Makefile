@@ -5,7 +5,11 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install run test check lint format types docs fresh-docs soak bench clean
+MODEL ?= patternnet
+IMAGES ?= cnnkit/zoo/patternnet/pictures
+OUT ?= out
+
+.PHONY: help install run test check lint format types docs fresh-docs soak bench patternnet clean
 
 help:  ## show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -16,6 +20,10 @@ $(STAMP): pyproject.toml
 	touch $(STAMP)
 
 install: $(STAMP)  ## create .venv and install cnnkit with what its development needs
+
+run: $(STAMP)  ## name what is in the pictures that come with cnnkit; IMAGES=… MODEL=… for others
+	$(BIN)/cnnkit classify --model $(MODEL) --top 3 $(IMAGES) --annotate $(OUT)/labelled
+	@echo "Copies with labels on them: $(OUT)/labelled"
 
 test: $(STAMP)  ## every test but the long ones
 	$(BIN)/python -m pytest
@@ -45,5 +53,10 @@ soak: $(STAMP)  ## the long tests: kill storms and large lists
 bench: $(STAMP)  ## measure against the peers, all in one run
 	$(BIN)/python -m tests.benchmarks
 
+patternnet: $(STAMP)  ## train the packaged network anew (an hour at most; resumes), and measure it
+	$(BIN)/python -m cnnkit.nets.train_patternnet --out $(OUT)/patternnet --minutes 60
+	$(BIN)/python -m tests.benchmarks.patternnet_quality \
+		--weights $(OUT)/patternnet/patternnet.weights.h5
+
 clean:  ## remove what was built
-	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(OUT) build *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from cnnkit.errors import CnnkitError
     from cnnkit.records import Classification, Prediction, Skipped
     from cnnkit.tasks.classify import classify
+    from cnnkit.tasks.doctor import examine
     from cnnkit.tasks.inputs import Inputs
     from cnnkit.tasks.labels import labels
     from cnnkit.tasks.models import models
+    from cnnkit.tasks.sample_images import sample_images
     from cnnkit.tasks.weights import (
         import_weights,
         list_weights,
@@ -44,8 +46,10 @@ _PUBLIC = {
     "Skipped": "cnnkit.records",
     "Inputs": "cnnkit.tasks.inputs",
     "classify": "cnnkit.tasks.classify",
+    "examine": "cnnkit.tasks.doctor",
     "labels": "cnnkit.tasks.labels",
     "models": "cnnkit.tasks.models",
+    "sample_images": "cnnkit.tasks.sample_images",
     "import_weights": "cnnkit.tasks.weights",
     "list_weights": "cnnkit.tasks.weights",
     "pull_weights": "cnnkit.tasks.weights",
@@ -61,8 +65,10 @@ __all__ = [  # noqa: RUF022 — in the order of the map
     "Skipped",
     "Inputs",
     "classify",
+    "examine",
     "labels",
     "models",
+    "sample_images",
     "import_weights",
     "list_weights",
     "pull_weights",

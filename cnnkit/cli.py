@@ -11,9 +11,11 @@ import click
 from cnnkit import __version__
 from cnnkit.commands.classify import classify
 from cnnkit.commands.configuration import config_option
+from cnnkit.commands.doctor import doctor
 from cnnkit.commands.labels import labels
 from cnnkit.commands.models import models
 from cnnkit.commands.options import talk_options
+from cnnkit.commands.sample_images import sample_images
 from cnnkit.commands.talk import Talk
 from cnnkit.commands.weights import weights
 from cnnkit.errors import CnnkitError
@@ -95,5 +97,5 @@ def main(context: click.Context) -> None:
     warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
-for verb in (classify, models, labels, weights):
+for verb in (classify, models, labels, weights, sample_images, doctor):
     main.add_command(verb)

@@ -14,6 +14,7 @@ Cell = str | int | float | bool | None
 Fit = Literal["stretch", "crop", "pad"]
 Interpolation = Literal["nearest", "bilinear", "bicubic"]
 Crops = Literal[1, 5, 10, 144]
+Style = Literal["flat", "room"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +184,35 @@ class WeightsRow(Record):
     size: int | None
     path: str
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn(Record):
+    """One drawn picture; `state` is drawn, or present where it was there already."""
+
+    path: str
+    label: str
+    seed: int
+    index: int
+    state: str
+
+    @property
+    def listed(self) -> bool:
+        """They come by the thousand: a header says little."""
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Finding(Record):
+    """One matter that `cnnkit doctor` looked into; `state` is ok, missing or broken.
+
+    `mend` is the command to type, or "".
+    """
+
+    matter: str
+    state: str
+    detail: str
+    mend: str = ""
 
 
 @dataclass(frozen=True, slots=True)

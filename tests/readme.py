@@ -51,13 +51,15 @@ def with_reference(text: str) -> str:
 
 
 def prepare(folder: Path) -> None:
-    """What the transcripts find: some photographs, one of them broken, and the configurations."""
+    """What the transcripts find: the configurations, and photographs, one of them broken."""
+    shutil.copytree(ROOT / "configs", folder / "configs")
+    if not (DATA / "photos").is_dir():
+        return
     (folder / "photos").mkdir()
     for name, source in PHOTOS.items():
         shutil.copyfile(DATA / "photos" / "imagenet" / source, folder / "photos" / name)
     whole = (folder / "photos" / "quail.jpg").read_bytes()
     (folder / "photos" / "broken.jpg").write_bytes(whole[: len(whole) // 2])
-    shutil.copytree(ROOT / "configs", folder / "configs")
     (folder / "keras").symlink_to(DATA / "keras_home")
 
 
@@ -68,6 +70,11 @@ def transcripts(text: str) -> list[list[tuple[str, str]]]:
         parts = re.split(r"^\$ (.*)\n", block, flags=re.MULTILINE)
         blocks.append(list(zip(parts[1::2], parts[2::2], strict=True)))
     return blocks
+
+
+def needs_photographs(block: list[tuple[str, str]]) -> bool:
+    """Whether a block speaks of pictures or weights that cannot come with the project."""
+    return any("photos" in command or "mobilenet" in command for command, _ in block)
 
 
 def run(command: str, folder: Path) -> str:

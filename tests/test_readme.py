@@ -18,15 +18,33 @@ def test_the_reference_is_fresh() -> None:
     assert readme.with_reference(text) == text
 
 
+BLOCKS = readme.transcripts(readme.README.read_text())
+
+
+@pytest.mark.network
+def test_transcripts_that_need_nothing_are_what_a_person_sees(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocks = [block for block in BLOCKS if not readme.needs_photographs(block)]
+    assert blocks
+    _hold(blocks, tmp_path, monkeypatch)
+
+
 @pytest.mark.real
 @pytest.mark.network
-def test_every_transcript_is_what_a_person_sees(
+def test_transcripts_on_photographs_are_what_a_person_sees(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocks = [block for block in BLOCKS if readme.needs_photographs(block)]
+    assert len(blocks) >= 5
+    _hold(blocks, tmp_path, monkeypatch)
+
+
+def _hold(
+    blocks: list[list[tuple[str, str]]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("CNNKIT_WEIGHTS_URL")
     readme.prepare(tmp_path)
-    blocks = readme.transcripts(readme.README.read_text())
-    assert len(blocks) >= 5
     for block in blocks:
         for command, expected in block:
             found = readme.run(command, tmp_path)

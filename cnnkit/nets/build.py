@@ -1,17 +1,21 @@
 """Catalog record + weights → `keras.Model`."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
 
 from cnnkit.errors import WeightsError
 from cnnkit.images.recipes import scaled
+from cnnkit.nets.patternnet import PatternNet
 from cnnkit.records import Recipe
 from cnnkit.zoo.catalog import Network
 
 # A keras.json of the user's may say otherwise; published weights know only this.
 keras.config.set_image_data_format("channels_last")
 keras.config.set_floatx("float32")
+# What is not one of Keras's own.
+_BUILDERS: dict[str, Callable[..., keras.Model]] = {"PatternNet": PatternNet}
 
 
 def build(
@@ -23,7 +27,7 @@ def build(
     Raises `WeightsError` where the file cannot be read or belongs to another network.
     """
     keras.utils.set_random_seed(seed)
-    builder = getattr(keras.applications, network.builder)
+    builder = _BUILDERS.get(network.builder) or getattr(keras.applications, network.builder)
     shape = (network.recipe.height, network.recipe.width, 3)
     model = builder(weights=None, include_top=top, input_shape=shape, **network.arguments)
     if weights is not None:

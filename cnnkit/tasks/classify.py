@@ -21,9 +21,7 @@ from cnnkit.tasks.inputs import Images, Inputs
 from cnnkit.tasks.tensors import refuse_unsafe
 from cnnkit.zoo import weights as store
 from cnnkit.zoo.catalog import DEFAULT_MODEL, Network, find
-from cnnkit.zoo.labels import CLASS_INDEX, Labels, numbered_labels
-
-_CLASSES = 1000
+from cnnkit.zoo.labels import Labels, numbered_labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,9 +196,9 @@ def _open(plan: _Plan) -> Engine:
 
 def _labels(plan: _Plan) -> Labels:
     # Random weights see nothing that has a name: not worth a download.
-    if plan.weights == "none" and not store.path_of(CLASS_INDEX).is_file():
-        return numbered_labels(_CLASSES)
-    return store.obtain_labels(offline=plan.offline, reporter=plan.reporter)
+    if plan.weights == "none" and not store.path_of(plan.network.labels).is_file():
+        return numbered_labels(plan.network.classes)
+    return store.obtain_labels(plan.network, offline=plan.offline, reporter=plan.reporter)
 
 
 def _answers(

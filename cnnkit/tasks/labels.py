@@ -21,8 +21,7 @@ def labels(
     Case counts for nothing, and a blank stands for Keras's underscore. Raises `UnknownName`
     where nothing matches.
     """
-    find(model)
-    known = store.obtain_labels(offline=offline, reporter=reporter)
+    known = store.obtain_labels(find(model), offline=offline, reporter=reporter)
     wanted = pattern.lower().replace(" ", "_")
     found = [
         LabelRow(index, identity, label)

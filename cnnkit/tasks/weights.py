@@ -8,8 +8,17 @@ from cnnkit.records import WeightsRow
 from cnnkit.tasks.tensors import tensor_shapes
 from cnnkit.zoo import ledger
 from cnnkit.zoo import weights as store
-from cnnkit.zoo.catalog import Network, WeightFile, catalog, find, matching, weight_files
-from cnnkit.zoo.labels import CLASS_INDEX, read_labels
+from cnnkit.zoo.catalog import (
+    CLASS_INDEX,
+    Network,
+    WeightFile,
+    catalog,
+    find,
+    matching,
+    network_files,
+    weight_files,
+)
+from cnnkit.zoo.labels import read_labels
 
 # The class names are a file like the others, under this name.
 LABELS = "labels"
@@ -25,7 +34,7 @@ _NOTES = {
 
 def list_weights(pattern: str = "*") -> Iterator[WeightsRow]:
     """Yield a row for each file of the networks whose names match a glob, present or not."""
-    found = [(n.name, f) for n in matching(pattern) for f in (n.top, n.no_top)]
+    found = [(n.name, f) for n in matching(pattern) for f in _files(n.name)]
     if pattern in ("*", LABELS):
         found.append((LABELS, CLASS_INDEX))
     if not found:
@@ -209,8 +218,7 @@ def _state(file: WeightFile, path: Path, accept: bool) -> tuple[str, str]:
 def _files(name: str) -> tuple[WeightFile, ...]:
     if name == LABELS:
         return (CLASS_INDEX,)
-    network = find(name)
-    return (network.top, network.no_top)
+    return network_files(find(name))
 
 
 def _file(name: str, top: bool) -> WeightFile:

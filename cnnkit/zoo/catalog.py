@@ -6,7 +6,7 @@ The facts per network stand in `keras_networks.py`; what a whole family shares s
 import fnmatch
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from types import MappingProxyType
 
@@ -15,6 +15,8 @@ from cnnkit.records import Recipe
 from cnnkit.zoo.keras_networks import ROWS, Row
 
 DEFAULT_MODEL = "resnet50"
+# What works with nothing but this package.
+PACKAGED_MODEL = "patternnet"
 _KERAS = "https://storage.googleapis.com/tensorflow/keras-applications/"
 _USUAL_TOP = "{name}_weights_tf_dim_ordering_tf_kernels.h5"
 _USUAL_NO_TOP = "{name}_weights_tf_dim_ordering_tf_kernels_notop.h5"
@@ -25,12 +27,24 @@ _TORCH_MEAN, _TORCH_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True, slots=True)
 class WeightFile:
-    """A file that Keras publishes. `hash` is "" where it publishes none; `size` is an estimate."""
+    """A file that Keras publishes, or that comes with this package.
+
+    `hash` is "" where none is published; `size` in bytes is an estimate where it is Keras's.
+    """
 
     name: str
     url: str
     hash: str
     size: int
+    packaged: bool = False
+
+
+CLASS_INDEX = WeightFile(
+    name="imagenet_class_index.json",
+    url="https://storage.googleapis.com/download.tensorflow.org/data/imagenet_class_index.json",
+    hash="c2c37ea517e94d9795004a39431a14cb",
+    size=35_363,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +53,7 @@ class Network:
 
     `builder` and `arguments` call a function of keras.applications. `embedding` names the layer
     whose output, `features` numbers, describes a picture. `parameters` counts them with top.
+    `labels` is the file that names its `classes`.
     """
 
     name: str
@@ -50,6 +65,8 @@ class Network:
     parameters: int
     top: WeightFile
     no_top: WeightFile
+    labels: WeightFile
+    classes: int = 1000
     # EfficientNet v1's published weights want their input divided once more, by the root of this:
     # the graph that Keras builds for "imagenet" differs from the one that it builds for a file.
     extra_stddev: tuple[float, float, float] | None = None
@@ -114,7 +131,8 @@ _FAMILIES = (
 @cache
 def catalog() -> Mapping[str, Network]:
     """Every network by its name, in the order in which they are listed."""
-    return MappingProxyType({row.name: _network(row) for row in ROWS})
+    networks = (_patternnet(), *map(_network, ROWS))
+    return MappingProxyType({network.name: network for network in networks})
 
 
 def find(name: str) -> Network:
@@ -136,8 +154,14 @@ def matching(pattern: str = "*") -> list[Network]:
 
 
 def weight_files() -> dict[str, tuple[Network, WeightFile]]:
-    """Every published file by its name."""
-    return {file.name: (n, file) for n in catalog().values() for file in (n.top, n.no_top)}
+    """Every file that Keras publishes, by its name."""
+    files = ((network, file) for network in catalog().values() for file in network_files(network))
+    return {file.name: (network, file) for network, file in files if not file.packaged}
+
+
+def network_files(network: Network) -> tuple[WeightFile, ...]:
+    """The network's weight files: with top and without; patternnet has one for both."""
+    return tuple(dict.fromkeys((network.top, network.no_top)))
 
 
 def pixels_name(recipe: Recipe) -> str:
@@ -148,6 +172,39 @@ def pixels_name(recipe: Recipe) -> str:
     )
 
 
+def _patternnet() -> Network:
+    """The network that comes with the package; `patternnet/MODEL_CARD.md` tells its story."""
+    weights = WeightFile(
+        name="patternnet.weights.h5",
+        url="",
+        hash="8e8a68d057893f6783658ed0c9b024206096080d55adc0cd0f817376e84ba15b",
+        size=1_092_112,
+        packaged=True,
+    )
+    labels = WeightFile(
+        name="labels.json",
+        url="",
+        hash="28b84846182fad7ca73afc29afbbbac2e59a0ebc5a0aa0a4087e887319b486bb",
+        size=1_805,
+        packaged=True,
+    )
+    return Network(
+        name=PACKAGED_MODEL,
+        builder="PatternNet",
+        arguments=MappingProxyType({}),
+        recipe=replace(
+            PIXELS["tf"], height=112, width=112, fit="stretch", interpolation="bilinear"
+        ),
+        embedding="embedding",
+        features=1104,
+        parameters=484_297,
+        top=weights,
+        no_top=weights,
+        labels=labels,
+        classes=49,
+    )
+
+
 def _plain(name: str) -> str:
     return re.sub(r"[-_ ]", "", name.lower())
 
@@ -155,22 +212,18 @@ def _plain(name: str) -> str:
 def _network(row: Row) -> Network:
     family = next(f for f in _FAMILIES if re.fullmatch(f.pattern, row.name))
     arguments, facts = _variant(row.name)
-    scaling = PIXELS[family.pixels]
-    recipe = Recipe(
-        row.side, row.side, channels=scaling.channels, scale=scaling.scale,
-        mean=scaling.mean, std=scaling.std,
-    )  # fmt: skip
     b_series = row.name.startswith("efficientnetb")
     return Network(
         name=row.name,
         builder=row.builder,
         arguments=MappingProxyType(arguments),
-        recipe=recipe,
+        recipe=replace(PIXELS[family.pixels], height=row.side, width=row.side),
         embedding=family.embedding.format(**facts),
         features=row.features,
         parameters=row.parameters,
         top=_file(family, facts, row, top=True),
         no_top=_file(family, facts, row, top=False),
+        labels=CLASS_INDEX,
         extra_stddev=_TORCH_STD if b_series else None,
     )
 

@@ -1,37 +1,29 @@
-"""What a network's classes are called: ImageNet's class index, as Keras publishes it."""
+"""What a network's classes are called, in the layout of the class index that Keras publishes."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 from cnnkit.errors import WeightsError
-from cnnkit.zoo.catalog import WeightFile
 
-CLASS_INDEX = WeightFile(
-    name="imagenet_class_index.json",
-    url="https://storage.googleapis.com/download.tensorflow.org/data/imagenet_class_index.json",
-    hash="c2c37ea517e94d9795004a39431a14cb",
-    size=35_363,
-)
 # Far above the real size: a label file that is larger is something else.
 _LARGEST = 1 << 20
-_CLASSES = 1000
 
 Labels = tuple[tuple[str, str], ...]
 
 
-def read_labels(path: Path) -> Labels:
-    """The (id, label) of each class, in the order of the network's outputs.
+def read_labels(path: Path, count: int = 1000) -> Labels:
+    """The (id, label) of each of `count` classes, in the order of the network's outputs.
 
-    Raises `WeightsError` where the file is not a class index.
+    Raises `WeightsError` where the file is not a class index of so many.
     """
     try:
         if path.stat().st_size > _LARGEST:
             raise ValueError("it is larger than 1 MiB")
         index = json.loads(path.read_text("utf-8"))
-        if len(index) != _CLASSES:
-            raise ValueError(f"it names {len(index):,} classes, ImageNet has {_CLASSES:,}")
-        pairs = [index[str(number)] for number in range(_CLASSES)]
+        if len(index) != count:
+            raise ValueError(f"it names {len(index):,} classes, not {count:,}")
+        pairs = [index[str(number)] for number in range(count)]
         if not all(isinstance(part, str) for pair in pairs for part in _two(pair)):
             raise ValueError("an id or a label is not a string")
         return tuple((identity, label) for identity, label in pairs)

@@ -77,10 +77,15 @@ def digests(path: Path) -> tuple[str, str]:
     return sha256.hexdigest(), md5.hexdigest()
 
 
-def _file() -> Path:
+def folder() -> Path:
+    """Where the ledger lies: the user's state folder."""
     from platformdirs import user_state_path
 
-    return user_state_path("cnnkit") / "weights.json"
+    return user_state_path("cnnkit")
+
+
+def _file() -> Path:
+    return folder() / "weights.json"
 
 
 def _key(path: Path) -> str:

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from cnnkit.errors import WeightsError, WeightsUnavailable
 from cnnkit.zoo import ledger
-from cnnkit.zoo.catalog import Network, WeightFile
+from cnnkit.zoo.catalog import PACKAGED_MODEL, Network, WeightFile
 from cnnkit.zoo.download import Progress, fetch
-from cnnkit.zoo.labels import CLASS_INDEX, Labels, read_labels
+from cnnkit.zoo.labels import Labels, read_labels
 
 log = logging.getLogger(__name__)
 # Given a file's name, the function that is told how its download goes.
 Reporter = Callable[[str], Progress]
+_PACKAGED = Path(__file__).resolve().parent / PACKAGED_MODEL
 # What Click takes for a no: the flag and the variable have to agree.
 _NO = ("", "0", "false", "f", "no", "n", "off")
 
@@ -27,7 +28,12 @@ def folder() -> Path:
 
 def path_of(file: WeightFile) -> Path:
     """Where a file is, or would be."""
-    return folder() / file.name
+    return (_PACKAGED if file.packaged else folder()) / file.name
+
+
+def packaged_folder() -> Path:
+    """What comes with the package: the weights, the labels and the pictures of patternnet."""
+    return _PACKAGED
 
 
 def url_of(file: WeightFile) -> str:
@@ -65,10 +71,13 @@ def obtain(
     return path
 
 
-def obtain_labels(*, offline: bool = False, reporter: Reporter | None = None) -> Labels:
-    """ImageNet's class names, fetched if they are not here."""
-    path = pull(CLASS_INDEX, needed_by="ImageNet's labels", offline=offline, reporter=reporter)
-    return read_labels(path)
+def obtain_labels(
+    network: Network, *, offline: bool = False, reporter: Reporter | None = None
+) -> Labels:
+    """The names of a network's classes, fetched if they are not here."""
+    needed_by = f"the labels of {network.name}"
+    path = pull(network.labels, needed_by=needed_by, offline=offline, reporter=reporter)
+    return read_labels(path, network.classes)
 
 
 def pull(
@@ -86,6 +95,7 @@ def pull(
     path = path_of(file)
     if path.is_file() and not force:
         return path
+    _refuse_packaged(file)
     if offline or is_offline():
         raise WeightsUnavailable(_how_to_get(file, needed_by, "this is offline mode"))
     try:
@@ -100,6 +110,7 @@ def pull(
 
 def copy_in(source: Path, file: WeightFile) -> Path:
     """Copy a file into the store under the name of `file`, whole or not at all; its path."""
+    _refuse_packaged(file)
     path = path_of(file)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -126,6 +137,7 @@ def copy_in(source: Path, file: WeightFile) -> Path:
 
 def remove(file: WeightFile) -> int | None:
     """Delete a file and what is left of its downloads; the bytes freed, None if it was absent."""
+    _refuse_packaged(file)
     path = path_of(file)
     try:
         size = path.stat().st_size if path.is_file() else None
@@ -147,6 +159,14 @@ def _leftovers(path: Path) -> list[Path]:
     return [each for each in path.parent.iterdir() if each.name.startswith(f".{path.name}.")]
 
 
+def _refuse_packaged(file: WeightFile) -> None:
+    if file.packaged:
+        raise WeightsError(
+            f"{file.name} is a part of cnnkit: it is not fetched, replaced or removed. Where it is "
+            "missing or damaged, install cnnkit anew."
+        )
+
+
 def _how_to_get(file: WeightFile, needed_by: str, reason: str) -> str:
     algorithm = "sha256" if len(file.hash) == 64 else "md5"
     here = path_of(file).is_file()
@@ -161,5 +181,6 @@ def _how_to_get(file: WeightFile, needed_by: str, reason: str) -> str:
             f"  goes to  {folder()}",
             "Fetch it elsewhere and put it there, or type: cnnkit weights import FILE",
             "A mirror that holds files of these names can be set: CNNKIT_WEIGHTS_URL=https://…",
+            f"What works now, with no download: --model {PACKAGED_MODEL}",
         ]
     )

@@ -16,8 +16,7 @@ import h5py
 import numpy as np
 import pytest
 
-from cnnkit.zoo.catalog import find
-from cnnkit.zoo.labels import CLASS_INDEX
+from cnnkit.zoo.catalog import CLASS_INDEX, find
 from tests.conftest import PATIENCE, Run
 from tests.zoo.mirror import Mirror, Turn, content, serving
 

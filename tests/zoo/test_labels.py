@@ -8,7 +8,8 @@ import pytest
 
 from cnnkit.errors import WeightsError
 from cnnkit.zoo import ledger
-from cnnkit.zoo.labels import CLASS_INDEX, numbered_labels, read_labels
+from cnnkit.zoo.catalog import CLASS_INDEX
+from cnnkit.zoo.labels import numbered_labels, read_labels
 
 INDEX: dict[str, Any] = {str(n): [f"n{n:08}", f"label {n}"] for n in range(1000)}
 

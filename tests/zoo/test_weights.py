@@ -10,8 +10,7 @@ import pytest
 
 from cnnkit.errors import WeightsError, WeightsUnavailable
 from cnnkit.zoo import weights as store
-from cnnkit.zoo.catalog import WeightFile, find
-from cnnkit.zoo.labels import CLASS_INDEX
+from cnnkit.zoo.catalog import CLASS_INDEX, WeightFile, find
 from tests.zoo.mirror import Mirror, Turn, content
 
 SMALL = find("mobilenet_0.25")
@@ -133,7 +132,7 @@ def test_force_keeps_the_old_file_until_the_new_is_whole(served: Mirror, turn: T
 def test_the_class_index_travels_the_same_way(served: Mirror) -> None:
     served.files[CLASS_INDEX.name] = json.dumps({"0": ["n0", "wrong"]}).encode()
     with pytest.raises(WeightsUnavailable, match=f"expected md5 {CLASS_INDEX.hash}"):
-        store.obtain_labels()
+        store.obtain_labels(find("resnet50"))
     assert not store.path_of(CLASS_INDEX).exists()
 
 
@@ -143,7 +142,7 @@ def test_the_real_class_index_through_a_mirror(served: Mirror, data: Path) -> No
         data / "keras_home" / "models" / CLASS_INDEX.name
     ).read_bytes()
     served.turns = [Turn(cut=10_000)]
-    assert store.obtain_labels()[0] == ("n01440764", "tench")
+    assert store.obtain_labels(find("resnet50"))[0] == ("n01440764", "tench")
     assert served.requests[1].range == "bytes=10000-"
 
 
