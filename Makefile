@@ -9,7 +9,7 @@ MODEL ?= patternnet
 IMAGES ?= cnnkit/zoo/patternnet/pictures
 OUT ?= out
 
-.PHONY: help install run test check lint format types docs fresh-docs soak bench patternnet clean
+.PHONY: help install run test unit check lint format types docs fresh-docs soak bench patternnet clean
 
 help:  ## show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -27,6 +27,9 @@ run: $(STAMP)  ## name what is in the pictures that come with cnnkit; IMAGES=…
 
 test: $(STAMP)  ## every test but the long ones
 	$(BIN)/python -m pytest
+
+unit: $(STAMP)  ## only the tests that build no network and need no photographs
+	$(BIN)/python -m pytest -m "not network and not real"
 
 check: $(STAMP) lint types fresh-docs test  ## what must be green before a commit lands
 

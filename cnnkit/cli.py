@@ -18,7 +18,7 @@ from cnnkit.commands.options import talk_options
 from cnnkit.commands.sample_images import sample_images
 from cnnkit.commands.talk import Talk
 from cnnkit.commands.weights import weights
-from cnnkit.errors import CnnkitError
+from cnnkit.errors import CnnkitError, OutputError
 
 INTERRUPTED, BROKEN_PIPE = 130, 141
 
@@ -26,17 +26,23 @@ INTERRUPTED, BROKEN_PIPE = 130, 141
 class Program(click.Group):
     """A group whose verbs may raise: every error ends here as a message and an exit code."""
 
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        """Run the program, whatever of the three standard streams is closed."""
+        _open_what_is_closed()
+        return super().main(*arguments, **options)
+
     def invoke(self, context: click.Context) -> Any:
         """Run the verb."""
         talk = context.ensure_object(Talk)
         try:
             return super().invoke(context)
         except CnnkitError as error:
+            if isinstance(error, OutputError):
+                _discard_stdout()
             self._say(talk, str(error))
             context.exit(error.exit_code)
         except BrokenPipeError:
-            # The reader has what it wanted. What Python flushes at its end has to go somewhere.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _discard_stdout()  # the reader has what it wanted
             context.exit(BROKEN_PIPE)
         except KeyboardInterrupt:
             self._say(talk, "interrupted")
@@ -59,6 +65,27 @@ class Program(click.Group):
             click.echo(f"cnnkit: {message}", err=True)
 
 
+def _discard_stdout() -> None:
+    """Let what Python flushes at its end go somewhere: nobody takes it any more."""
+    descriptor = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(descriptor, sys.stdout.fileno())
+    os.close(descriptor)
+
+
+def _open_what_is_closed() -> None:
+    """Give closed standard streams somewhere to lead, so that no other file takes their numbers.
+
+    Nothing can be written to a closed stdout: it stays an error, and not a silent loss.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "r"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDONLY if mode == "r" else os.O_WRONLY)
+            if descriptor != number:
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+            setattr(sys, name, open(number, "r" if name == "stdin" else "w", closefd=False))  # noqa: SIM115
+
+
 @click.group(
     cls=Program,
     context_settings={
@@ -70,7 +97,7 @@ class Program(click.Group):
 )
 @config_option
 @talk_options
-@click.version_option(__version__, prog_name="cnnkit")
+@click.version_option(__version__, prog_name="cnnkit", allow_from_autoenv=False)
 @click.pass_context
 def main(context: click.Context) -> None:
     """Transfer learning with convolutional networks, from the shell.

@@ -10,6 +10,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
+# What a file's name ends in where a folder is searched for pictures.
+PICTURE_SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".dib", ".webp", ".tif", ".tiff"),
+    *(".mpo", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".jpx", ".avif"),
+)
+
 Cell = str | int | float | bool | None
 Fit = Literal["stretch", "crop", "pad"]
 Interpolation = Literal["nearest", "bilinear", "bicubic"]
@@ -175,7 +181,7 @@ class WeightsRow(Record):
     """One weight file: where it is, or would be, and what is known of it.
 
     `state` is one of present, absent, pulled, imported, removed, verified, recorded, unpublished,
-    changed, damaged. `size` is in bytes.
+    changed, damaged, refused. `size` is in bytes.
     """
 
     model: str
@@ -184,6 +190,11 @@ class WeightsRow(Record):
     size: int | None
     path: str
     note: str = ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether this file, one of several, could not be taken."""
+        return self.state == "refused"
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,7 +188,13 @@ def test_configuration_environment_and_flags_in_their_order_of_strength(
         ("[classify]\nmodle = 'vgg16'\n", b"Did you mean model"),
         ("[clasify]\ntop = 1\n", b"Did you mean classify"),
         ("[weights.pul]\nforce = true\n", b"Did you mean pull"),
-        ("[classify]\ntop = 'many'\n", b"not a valid integer"),
+        ("[classify]\ntop = 'many'\n", b"expected a whole number. Received: 'many'"),
+        ("[classify]\ntop = 2.9\n", b"expected a whole number"),
+        ("[classify]\noutput = true\n", b"expected a string"),
+        ("[classify]\nexclude = 'tmp'\n", b'such as ["a", "b"]'),
+        ("quiet = [1]\n", b"expected true or false"),
+        ("version = true\n", b"No key"),
+        ("classify = 3\n", b"Expected a table"),
         ("not toml", b"no TOML"),
     ],
 )
@@ -260,3 +266,80 @@ def test_a_fault_of_our_own_is_one_line_and_a_traceback_with_v(
     assert "internal error: ZeroDivisionError: oops" in quiet.stderr
     assert "Traceback" not in quiet.stderr
     assert "Traceback" in CliRunner().invoke(main, ["-v", "models"]).stderr
+
+
+def test_a_list_is_never_read_while_it_is_written(cnnkit: Run, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("absent.jpg\n" * 100)
+    command = [sys.executable, "-m", "cnnkit", "classify", "-", "-o", "list.txt"]
+    with (tmp_path / "list.txt").open("rb") as stdin:
+        done = subprocess.run(
+            command, stdin=stdin, capture_output=True, cwd=tmp_path, timeout=PATIENCE, check=False
+        )
+    assert done.returncode == 2
+    assert b"also the list on stdin" in done.stderr
+    assert (tmp_path / "list.txt").read_text() == "absent.jpg\n" * 100
+
+
+@pytest.mark.network
+def test_another_name_for_the_same_file_is_continued_too(
+    cnnkit: Run, tmp_path: Path, photo: Path
+) -> None:
+    assert cnnkit("classify", *RANDOM, "a.png", "-o", "real.jsonl").returncode == 0
+    (tmp_path / "link.jsonl").symlink_to("real.jsonl")
+    picture(seed=1).save(tmp_path / "b.png")
+    options = ("-o", "link.jsonl", "--skip-done", "real.jsonl")
+    assert cnnkit("classify", *RANDOM, "a.png", "b.png", *options).returncode == 0
+    done = records((tmp_path / "real.jsonl").read_bytes())
+    assert [r["path"] for r in done] == ["a.png", "b.png"]
+    refused = cnnkit("classify", "a.png", "-o", "x.csv", "--skip-done", "x.csv")
+    assert refused.returncode == 2
+    assert b"Only jsonl can be continued" in refused.stderr
+
+
+@pytest.mark.network
+def test_ctrl_c_never_tears_a_record(tmp_path: Path, photo: Path) -> None:
+    command = [sys.executable, "-m", "cnnkit", "classify", *RANDOM, "-k", "1000", "-"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write(b"a.png\n" * 64)
+        process.stdin.flush()
+        first = process.stdout.read(1)
+        time.sleep(2)  # the pipe is full now, and a record half written
+        process.send_signal(signal.SIGINT)
+        lines = (first + process.stdout.read()).splitlines(keepends=True)
+        assert process.wait(PATIENCE) == 130
+    assert lines
+    assert all(line.endswith(b"\n") and json.loads(line)["status"] == "ok" for line in lines)
+
+
+def test_closed_streams_and_full_disks_are_told_clearly(cnnkit: Run, tmp_path: Path) -> None:
+    def shell(redirection: str) -> "subprocess.CompletedProcess[bytes]":
+        command = f"{sys.executable} -m cnnkit classify absent.jpg {redirection}"
+        return subprocess.run(
+            ["bash", "-c", command],
+            capture_output=True,
+            cwd=tmp_path,
+            timeout=PATIENCE,
+            check=False,
+        )
+
+    closed = shell("<&-")
+    assert closed.returncode == 3
+    assert b"absent.jpg" in closed.stdout
+    for redirection in (">&-", ">/dev/full"):
+        done = shell(redirection)
+        assert done.returncode == 1, redirection
+        assert b"cannot be written" in done.stderr
+        assert b"internal error" not in done.stderr
+    mute = shell("2>&-")
+    assert mute.returncode == 3
+    assert b"absent.jpg" in mute.stdout
+
+
+def test_a_version_in_the_environment_is_no_order(cnnkit: Run) -> None:
+    done = cnnkit("models", "vgg16", env=os.environ | {"CNNKIT_VERSION": "1"})
+    assert done.returncode == 0
+    assert done.stdout.startswith(b"vgg16")

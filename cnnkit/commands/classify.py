@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 import click
 
-from cnnkit.commands.emit import emit
+from cnnkit.commands.emit import by_suffix, emit
 from cnnkit.commands.options import gather, input_options, output_options, talk_options
 from cnnkit.commands.talk import Talk
 from cnnkit.records import Classification, Crops, Fit, Interpolation
@@ -22,7 +22,9 @@ from cnnkit.zoo.catalog import DEFAULT_MODEL
     metavar="imagenet|none|FILE",
     help="Published weights, random ones, or a weight file for this network.",
 )
-@click.option("-k", "--top", default=5, type=click.IntRange(1), help="How many classes to name.")
+@click.option(
+    "-k", "--top", default=5, type=click.IntRange(1, 1000), help="How many classes to name."
+)
 @click.option(
     "--min-score",
     default=0.0,
@@ -109,16 +111,25 @@ def classify(
     inputs = gather(images, null, exclude)
     records = run(inputs, crops=int(crops), offline=talk.offline, reporter=talk.download, **options)
     emit(
-        records, format="print0" if print0 else format, output=output, count=inputs.count,
+        records,
+        format="print0" if print0 else format,
+        output=output,
         columns=Classification.columns_for(options["top"]),
-        append=_continues(output, options["skip_done"], format),
-    )  # fmt: skip
+        append=_continues(output, options["skip_done"], "print0" if print0 else format),
+        count=(lambda: None) if options["skip_done"] else inputs.count,
+    )
 
 
 def _continues(output: str | None, done: str | None, format: str | None) -> bool:
     """Whether the output is the earlier run's own file."""
-    if not (output and done) or os.path.abspath(output) != os.path.abspath(done):
+    if not (output and done):
         return False
-    if format not in (None, "jsonl"):
-        raise click.UsageError(f"Only jsonl can be continued. Received: --format {format}.")
+    there = os.path.exists(output) and os.path.exists(done)
+    if not (os.path.samefile(output, done) if there else output == done):
+        return False
+    if (format or by_suffix(output)) != "jsonl":
+        raise click.UsageError(
+            f"Only jsonl can be continued. Expected -o FILE.jsonl or --format jsonl. "
+            f"Received: -o {output}."
+        )
     return True

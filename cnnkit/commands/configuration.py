@@ -52,19 +52,39 @@ def _defaults(table: Mapping[str, Any], command: click.Command, place: str) -> d
         name = key.replace("_", "-")
         if name in verbs and isinstance(value, Mapping):
             defaults[name] = _defaults(value, verbs[name], f"{place} [{key}]")
-        elif name in options and not isinstance(value, Mapping):
-            defaults[options[name]] = value
+        elif name in verbs:
+            raise UsageError(f"Expected a table [{key}] in {place}. Received: {value!r}.")
+        elif name in options:
+            defaults[str(options[name].name)] = _checked(options[name], value, f"{place}, {key}")
         else:
             raise UnknownName(f"key in {place}", key, [*verbs, *options])
     return defaults
 
 
-def _options(command: click.Command) -> dict[str, str]:
-    """The long names of a command's options → the names of its parameters."""
+def _checked(option: click.Option, value: Any, place: str) -> Any:
+    """The value, if it is of the kind that the option takes; Click judges the value itself."""
+    if option.multiple:
+        expected, fits = 'a list of strings such as ["a", "b"]', isinstance(value, list)
+        fits = fits and all(isinstance(each, str) for each in value)
+    elif option.is_flag:
+        expected, fits = "true or false", isinstance(value, bool)
+    elif isinstance(option.type, click.types.IntParamType):
+        expected, fits = "a whole number", type(value) is int
+    elif isinstance(option.type, click.types.FloatParamType):
+        expected, fits = "a number", type(value) in (int, float)
+    else:
+        expected, fits = "a string", type(value) in (str, int)
+    if not fits:
+        raise UsageError(f"{place}: expected {expected}. Received: {value!r}.")
+    return value
+
+
+def _options(command: click.Command) -> dict[str, click.Option]:
+    """A command's options by their long names, without those that act instead of setting."""
     return {
-        spelling[2:]: str(parameter.name)
+        spelling[2:]: parameter
         for parameter in command.params
-        if isinstance(parameter, click.Option) and parameter.name != "config"
+        if isinstance(parameter, click.Option) and parameter.name not in ("config", "version")
         for spelling in parameter.opts
         if spelling.startswith("--")
     }

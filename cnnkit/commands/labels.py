@@ -25,4 +25,4 @@ def labels(talk: Talk, /, model: str, pattern: str, format: str | None, output: 
     from cnnkit.tasks.labels import labels as run
 
     found = run(model, pattern, offline=talk.offline, reporter=talk.download)
-    emit(list(found), format=format, output=output, columns=LabelRow.columns())
+    emit(found, format=format, output=output, columns=LabelRow.columns())

@@ -25,4 +25,4 @@ def models(pattern: str, format: str | None, output: str | None) -> None:
     """
     from cnnkit.tasks.models import models as run
 
-    emit(list(run(pattern)), format=format, output=output, columns=ModelRow.columns())
+    emit(run(pattern), format=format, output=output, columns=ModelRow.columns())

@@ -72,7 +72,7 @@ def gather(images: tuple[str, ...], null: bool, exclude: tuple[str, ...]) -> "In
     from cnnkit.tasks.inputs import Inputs
 
     if not images:
-        if sys.stdin is None or sys.stdin.isatty():
+        if sys.stdin.isatty():
             raise click.UsageError(
                 "Expected pictures: files, folders, patterns, or `-` for a list on stdin."
             )

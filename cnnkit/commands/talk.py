@@ -43,10 +43,11 @@ class Talk:
         if not self.shows_bars or (to_stdout and sys.stdout.isatty()):
             yield from records
             return
-        bars = self._started()
-        task = bars.add_task("pictures", total=count())
-        for record in records:
-            bars.advance(task)
+        bars, total = self._started(), count()
+        task = bars.add_task("pictures", total=total, done="")
+        for number, record in enumerate(records, 1):
+            done = _of(f"{number:,}", f"{total:,}" if total else None)
+            bars.update(task, completed=number, done=done)
             yield record
 
     def download(self, name: str) -> Callable[[int, int | None], None]:
@@ -56,8 +57,13 @@ class Talk:
                 click.echo(f"cnnkit: fetching {name}", err=True)
             return lambda done, total: None
         bars = self._started()
-        task = bars.add_task(name, total=None)
-        return lambda done, total: bars.update(task, completed=done, total=total)
+        task = bars.add_task(name, total=None, done="")
+
+        def report(done: int, total: int | None) -> None:
+            shown = _of(f"{done / 1e6:.1f} MB", f"{total / 1e6:.1f} MB" if total else None)
+            bars.update(task, completed=done, total=total, done=shown)
+
+        return report
 
     def stop(self) -> None:
         """Take the bars off the terminal."""
@@ -68,11 +74,16 @@ class Talk:
     def _started(self) -> Any:
         if self._bars is None:
             from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+            from rich.progress import BarColumn, Progress, TimeRemainingColumn
 
+            done = "{task.fields[done]}"
             self._bars = Progress(
-                "{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+                "{task.description}", BarColumn(), done, TimeRemainingColumn(),
                 console=Console(stderr=True), transient=True,
             )  # fmt: skip
             self._bars.start()
         return self._bars
+
+
+def _of(done: str, total: str | None) -> str:
+    return f"{done} of {total}" if total else done

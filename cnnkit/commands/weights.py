@@ -13,6 +13,7 @@ _models = click.argument("models", nargs=-1, required=True)
 
 
 @click.group(short_help="List, fetch, check and import weight files.")
+@talk_options
 def weights() -> None:
     """Handle weight files. They lie where Keras keeps them, in KERAS_HOME/models.
 
@@ -40,7 +41,7 @@ def list_(pattern: str, format: str | None, output: str | None) -> None:
     """
     from cnnkit.tasks.weights import list_weights
 
-    rows = list(list_weights(pattern))
+    rows = list_weights(pattern)
     emit(rows, format=format, output=output, columns=WeightsRow.columns())
 
 
@@ -95,7 +96,7 @@ def verify(models: tuple[str, ...], accept: bool, format: str | None, output: st
     """
     from cnnkit.tasks.weights import raise_if_wrong, verify_weights
 
-    rows = list(verify_weights(models, accept=accept))
+    rows = verify_weights(models, accept=accept)
     emit(rows, format=format, output=output, columns=WeightsRow.columns())
     raise_if_wrong(rows)
 

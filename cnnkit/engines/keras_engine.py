@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from cnnkit.engines.base import Engine, Source
 from cnnkit.engines.quiet import quiet
+from cnnkit.errors import UsageError
 
 log = logging.getLogger(__name__)
 
@@ -19,12 +20,18 @@ class KerasEngine(Engine):
         """Build the network and load its weights; TensorFlow is imported here."""
         super().__init__(batch_size)
         verbose = log.isEnabledFor(logging.DEBUG)
-        os.environ["KERAS_BACKEND"] = "tensorflow"
+        os.environ.setdefault("KERAS_BACKEND", "tensorflow")
         if not verbose:
             os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
         with quiet(verbose):
+            import keras
             import tensorflow as tf
 
+            if keras.backend.backend() != "tensorflow":
+                raise UsageError(
+                    "Expected Keras on TensorFlow. "
+                    f"Received: KERAS_BACKEND={keras.backend.backend()}. Unset it."
+                )
             _limit_threads(threads)
             from cnnkit.nets.build import build, with_recipe
 

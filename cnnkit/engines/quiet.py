@@ -3,39 +3,45 @@
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from cnnkit.errors import CnnkitError
+
+_STDERR = 2
+_one_at_a_time = threading.RLock()
 
 
 @contextmanager
 def quiet(verbose: bool = False) -> Iterator[None]:
-    """Hold back what native code writes to stdout and stderr, file descriptors 1 and 2.
+    """Hold back what native code writes to stderr, that is to file descriptor 2.
 
-    Some lines are written before any log level can be set, so only the descriptors help. On an
-    error what was held back is shown, on stderr: it may tell why. With `verbose` nothing is held.
+    Some lines are written before any log level can be set, so only the descriptor helps. Where
+    something goes wrong that we do not understand, what was held back is shown: it may tell why.
+    With `verbose` nothing is held.
     """
     if verbose:
         yield
         return
-    sys.stdout.flush()
-    sys.stderr.flush()
-    saved = {descriptor: os.dup(descriptor) for descriptor in (1, 2)}
-    with tempfile.TemporaryFile() as held:
-        for descriptor in saved:
-            os.dup2(held.fileno(), descriptor)
+    if sys.stderr is not None:
+        sys.stderr.flush()
+    with _one_at_a_time, tempfile.TemporaryFile() as held:
+        saved = os.dup(_STDERR)
+        os.dup2(held.fileno(), _STDERR)
         try:
             yield
+        except CnnkitError:
+            raise
         except Exception:
-            _restore(saved)
-            held.seek(0)
-            sys.stderr.buffer.write(held.read())
+            _show(held.fileno(), saved)
             raise
         finally:
-            _restore(saved)
+            os.dup2(saved, _STDERR)
+            os.close(saved)
 
 
-def _restore(saved: dict[int, int]) -> None:
-    for descriptor, copy in saved.items():
-        os.dup2(copy, descriptor)
-        os.close(copy)
-    saved.clear()
+def _show(held: int, where: int) -> None:
+    os.lseek(held, 0, os.SEEK_SET)
+    while block := os.read(held, 1 << 16):
+        os.write(where, block)

@@ -7,6 +7,8 @@ frame of an animation, 16 bits reduced to 8.
 import errno
 import os
 import stat
+import threading
+from contextlib import nullcontext
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -16,15 +18,16 @@ from cnnkit.records import Skipped
 # Pillow reads many more, some of them by starting other programs; these are pictures, and safe.
 # (An MPO is opened as the JPEG that it begins with: Pillow raises KeyError for its name here.)
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "WEBP", "TIFF", "PPM", "JPEG2000", "AVIF")
-SUFFIXES = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".dib", ".webp", ".tif", ".tiff"),
-    *(".mpo", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".jpx", ".avif"),
-)
 # A JPEG may be decoded at a half, a quarter or an eighth of its size as long as each side keeps
 # this many times the pixels that the resizing asks for: the result then moves by less than one
 # grey level on average (measured 0.6 at 2000×1500). Only where both sides divide evenly: a side
 # rounded up changes the aspect, and the views with it (measured 5.8 at 2000×1501).
 DRAFT_MARGIN = 2
+
+# Beyond so many pixels a picture is decoded alone, and rows are converted strip by strip.
+_GIANT = 1 << 25
+_STRIP = 256
+_one_giant = threading.Lock()
 
 _FOREIGN = {
     b"%PDF": "a PDF",
@@ -65,7 +68,9 @@ def decode(path: str, wanted: tuple[int, int] | None = None) -> Image.Image | Sk
         return _read(path, wanted)
     except UnidentifiedImageError:
         return Skipped(path, "format", _unknown_format(path))
-    except (Image.DecompressionBombError, MemoryError):
+    except MemoryError:
+        return Skipped(path, "too_large", "there is not enough memory for the picture")
+    except Image.DecompressionBombError:
         limit = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000
         return Skipped(path, "too_large", f"the picture has more than {limit} million pixels")
     except OSError as error:
@@ -79,8 +84,11 @@ def _read(path: str, wanted: tuple[int, int] | None) -> Image.Image:
     with Image.open(path, formats=FORMATS) as image:
         if wanted and image.format in ("JPEG", "MPO"):
             image.draft(None, _reduced(*image.size, DRAFT_MARGIN * max(wanted)))
-        image.load()
-        return to_rgb(_turned(image))
+        # Memory for one giant at a time, however many threads decode.
+        giant = image.width * image.height > _GIANT
+        with _one_giant if giant else nullcontext():
+            image.load()
+            return to_rgb(_turned(image))
 
 
 def _reduced(width: int, height: int, least: int) -> tuple[int, int]:
@@ -105,25 +113,37 @@ def to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith(("I", "F")):
         image = _to_eight_bits(image)
     if image.has_transparency_data:
-        image = image.convert("RGBA")
-        ground = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(ground, image).convert("RGB")
+        return _over_white(image)
     return image.convert("RGB")
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    whole = Image.new("RGB", image.size)
+    for top in range(0, image.height, _STRIP):  # a copy of a strip costs less than one of all
+        strip = image.crop((0, top, image.width, min(top + _STRIP, image.height))).convert("RGBA")
+        ground = Image.new("RGBA", strip.size, "white")
+        whole.paste(Image.alpha_composite(ground, strip).convert("RGB"), (0, top))
+    return whole
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:
     """Grey levels beyond 8 bits → 0..255, by the range that the mode and the values tell."""
-    values = np.asarray(image).astype(np.float64)
+    values = np.array(image)
     if isinstance(image.info.get("transparency"), int):  # the level that a 16-bit PNG sees through
         values[values == image.info["transparency"]] = 65535
     low, high = float(values.min()), float(values.max())  # NaN where any value is
     if not (low >= 0 and high <= 65535):
         raise ValueError(f"grey levels from {low:g} to {high:g}; expected 0 to 65535")
+    factor = 1.0
     if image.mode.startswith("I;16") or high > 255:
-        values = values / 257
+        factor = 1 / 257
     elif image.mode == "F" and high <= 1:
-        values = values * 255
-    return Image.fromarray(np.rint(values).astype(np.uint8))
+        factor = 255.0
+    levels = np.empty(values.shape, np.uint8)
+    for top in range(0, len(values), _STRIP):
+        part = values[top : top + _STRIP].astype(np.float64) * factor
+        levels[top : top + _STRIP] = np.rint(part)
+    return Image.fromarray(levels)
 
 
 def _not_a_file(path: str, mode: int) -> Skipped:

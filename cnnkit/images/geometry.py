@@ -56,7 +56,7 @@ def views(width: int, height: int, recipe: Recipe, crops: int = 1) -> list[View]
     Raises `UsageError` for another number, and for 144 with a fit other than `crop`.
     """
     if crops not in CROPS:
-        raise UsageError(f"Expected {', '.join(map(str, CROPS))} crops. Received: {crops}.")
+        raise UsageError(f"Expected {', '.join(map(str, CROPS))} crops. Received: {crops!r}.")
     if crops == 144:
         return _mirrored(_googlenet(width, height, recipe))
     if crops == 1:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO
 
 from cnnkit.errors import InputError, UsageError
-from cnnkit.images.decode import SUFFIXES
+from cnnkit.records import PICTURE_SUFFIXES
 
 STDIN = "-"
 _READ_SIZE = 1 << 16
@@ -28,36 +28,42 @@ def expand(
     stdin: BinaryIO | None = None,
     null: bool = False,
     exclude: Sequence[str] = (),
+    closed: Sequence[str] = (),
 ) -> Iterator[str]:
     """Yield every picture's path, in the order of the arguments.
 
     A folder gives its pictures (known suffixes, hidden ones left out) recursively in natural
     order, a pattern what it matches, `-` the entries of `stdin`, and anything else itself,
     whether it exists or not: the decoder says what is wrong with it. Entries of a list stand for
-    themselves, one each, and are never expanded.
+    themselves, one each, and are never expanded. Folders in `closed` are not entered: what we
+    write ourselves may lie below what we read.
 
     Raises `InputError` where a named folder holds no picture, `UsageError` for `-` without a
     stdin; at once, unless `arguments` is a stream itself.
     """
     for argument in arguments if isinstance(arguments, Sequence) else ():
-        if os.path.isdir(argument) and next(_walk(argument, exclude), None) is None:
+        if os.path.isdir(argument) and next(_walk(argument, exclude, closed), None) is None:
             raise InputError(
                 f"No picture in the folder {argument!r}. Expected files that end in "
-                f"{' '.join(SUFFIXES)}; name other files themselves."
+                f"{' '.join(PICTURE_SUFFIXES)}; name other files themselves."
             )
         if argument == STDIN and stdin is None:
             raise UsageError("`-` reads a list from stdin, and there is none.")
-    return _each(arguments, stdin, null, exclude)
+    return _each(arguments, stdin, null, exclude, closed)
 
 
 def _each(
-    arguments: Iterable[str], stdin: BinaryIO | None, null: bool, exclude: Sequence[str]
+    arguments: Iterable[str],
+    stdin: BinaryIO | None,
+    null: bool,
+    exclude: Sequence[str],
+    closed: Sequence[str],
 ) -> Iterator[str]:
     for argument in arguments:
         if argument == STDIN and stdin is not None:
             yield from (p for p in listed(stdin, null=null) if not _under_excluded(p, exclude))
         elif os.path.isdir(argument):
-            yield from _walk(argument, exclude)
+            yield from _walk(argument, exclude, closed)
         else:
             yield from (p for p in _matches(argument) if not _under_excluded(p, exclude))
 
@@ -144,28 +150,43 @@ def _folders(top: str) -> Iterator[str]:
         yield from (p if top else p[2:] for p in paths if not os.path.islink(p))
 
 
-def _walk(
-    folder: str, exclude: Sequence[str], above: tuple[tuple[int, int], ...] = ()
-) -> Iterator[str]:
+def _walk(folder: str, exclude: Sequence[str], closed: Sequence[str] = ()) -> Iterator[str]:
+    """A folder's pictures, in natural order; its folders stand among them by their names.
+
+    A stack of our own: folders may be nested deeper than Python's functions.
+    """
+    shut = {_identity(path) for path in closed if os.path.isdir(path)}
     try:
-        status = os.stat(folder)
-        identity = (status.st_dev, status.st_ino)
-        if identity in above:  # a link back to a folder that we are in
-            return
-        names = sorted(os.listdir(folder), key=natural_key)
+        stack = [(_identity(folder), _names(folder, exclude))]
     except OSError as error:
-        if above:  # one input that cannot be answered, as the decoder will say
-            yield folder
-            return
         raise InputError(f"The folder {folder!r} cannot be read: {error.strerror}.") from error
-    for name in names:
-        path = os.path.join(folder, name)
-        if name.startswith(".") or _excluded(path, exclude):
-            continue
-        if os.path.isdir(path):
-            yield from _walk(path, exclude, (*above, identity))
-        elif name.lower().endswith(SUFFIXES):
-            yield path
+    while stack:
+        path = next(stack[-1][1], None)
+        if path is None:
+            stack.pop()
+        elif not os.path.isdir(path):
+            if path.lower().endswith(PICTURE_SUFFIXES):
+                yield path
+        else:
+            try:
+                identity = _identity(path)
+                # A link may lead back to a folder that we are in.
+                if identity not in shut and all(identity != above for above, _ in stack):
+                    stack.append((identity, _names(path, exclude)))
+            except OSError:  # one input that cannot be answered, as the decoder will say
+                yield path
+
+
+def _identity(folder: str) -> tuple[int, int]:
+    status = os.stat(folder)
+    return (status.st_dev, status.st_ino)
+
+
+def _names(folder: str, exclude: Sequence[str]) -> Iterator[str]:
+    """What is in a folder and neither hidden nor excluded, in natural order."""
+    names = sorted(os.listdir(folder), key=natural_key)
+    paths = (os.path.join(folder, name) for name in names if not name.startswith("."))
+    return (path for path in paths if not _excluded(path, exclude))
 
 
 def _excluded(path: str, patterns: Sequence[str]) -> bool:

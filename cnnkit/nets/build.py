@@ -1,9 +1,12 @@
 """Catalog record + weights → `keras.Model`."""
 
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from cnnkit.errors import WeightsError
 from cnnkit.images.recipes import scaled
@@ -11,9 +14,6 @@ from cnnkit.nets.patternnet import PatternNet
 from cnnkit.records import Recipe
 from cnnkit.zoo.catalog import Network
 
-# A keras.json of the user's may say otherwise; published weights know only this.
-keras.config.set_image_data_format("channels_last")
-keras.config.set_floatx("float32")
 # What is not one of Keras's own.
 _BUILDERS: dict[str, Callable[..., keras.Model]] = {"PatternNet": PatternNet}
 
@@ -26,10 +26,12 @@ def build(
     Without `weights` its values are random, a function of `seed` alone.
     Raises `WeightsError` where the file cannot be read or belongs to another network.
     """
-    keras.utils.set_random_seed(seed)
     builder = _BUILDERS.get(network.builder) or getattr(keras.applications, network.builder)
     shape = (network.recipe.height, network.recipe.width, 3)
-    model = builder(weights=None, include_top=top, input_shape=shape, **network.arguments)
+    with _settings_of_published_weights():
+        if weights is None:
+            keras.utils.set_random_seed(seed)
+        model = builder(weights=None, include_top=top, input_shape=shape, **network.arguments)
     if weights is not None:
         _load(model, weights, network)
         if network.extra_stddev:
@@ -39,9 +41,29 @@ def build(
 
 def with_recipe(model: keras.Model, recipe: Recipe) -> keras.Model:
     """The same network eating uint8 RGB (n, H, W, 3): the recipe's scaling is in the graph."""
-    pixels = keras.Input((recipe.height, recipe.width, 3), dtype="uint8", name="pixels")
-    values = scaled(keras.ops.cast(pixels, "float32"), recipe)
-    return keras.Model(pixels, model(values), name=model.name)
+    with _settings_of_published_weights():
+        pixels = keras.Input((recipe.height, recipe.width, 3), dtype="uint8", name="pixels")
+        values = scaled(keras.ops.cast(pixels, "float32"), recipe)
+        return keras.Model(pixels, model(values), name=model.name)
+
+
+@contextmanager
+def _settings_of_published_weights() -> Iterator[None]:
+    """Channels last and float32, whatever keras.json or the calling program has set.
+
+    Its random numbers go on afterwards as if nothing had happened.
+    """
+    drawn, drawn_by_numpy = random.getstate(), np.random.get_state()
+    data_format, policy = keras.config.image_data_format(), keras.config.dtype_policy()
+    keras.config.set_image_data_format("channels_last")
+    keras.config.set_dtype_policy("float32")
+    try:
+        yield
+    finally:
+        random.setstate(drawn)
+        np.random.set_state(drawn_by_numpy)
+        keras.config.set_image_data_format(data_format)
+        keras.config.set_dtype_policy(policy)
 
 
 def weight_shapes(model: keras.Model) -> list[tuple[int, ...]]:
@@ -53,11 +75,11 @@ def _load(model: keras.Model, weights: Path, network: Network) -> None:
     try:
         model.load_weights(str(weights))
     except Exception as error:  # h5py and Keras raise a dozen kinds for one cause
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise WeightsError(
             f"The weights of {network.name} cannot be read from {weights} "
             f"({weights.stat().st_size:,} bytes): the file is damaged, or belongs to another "
-            f"network. Fetch them anew with `cnnkit weights pull --force {network.name}`. "
-            f"({str(error).splitlines()[0] if str(error) else type(error).__name__})"
+            f"network ({reason})."
         ) from error
 
 

@@ -11,11 +11,12 @@ import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
 from cnnkit.errors import OutputError, SomeInputsFailed
-from cnnkit.records import Cell, Record, Skipped
+from cnnkit.outputs.interrupts import undisturbed
+from cnnkit.records import PICTURE_SUFFIXES, Cell, Record, Skipped
 
 _LONE_SURROGATES = re.compile("[\ud800-\udfff]")
 # Surrogates that stand for no byte of a name: only a list of JSON records can bring them.
@@ -24,10 +25,7 @@ _NO_BYTES = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\\]")
 _WIDEST_COLUMN = 48
 # What `-o` never overwrites: a slip on the command line must not cost a picture.
-_PICTURES = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".dib", ".webp", ".tif", ".tiff"),
-    *(".mpo", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".jpx", ".avif", ".heic", ".dng"),
-)
+_NEVER_OVERWRITTEN = (*PICTURE_SUFFIXES, ".heic", ".dng")
 
 
 class Writer(ABC):
@@ -52,9 +50,20 @@ class Writer(ABC):
 
     def put(self, text: str) -> None:
         """Write text as UTF-8; a file name's odd bytes come out as they were."""
-        text = _NO_BYTES.sub(_json_escaped, text)
-        self.stream.write(text.encode("utf-8", "surrogateescape"))
-        self.stream.flush()
+        self.put_bytes(_NO_BYTES.sub(_json_escaped, text).encode("utf-8", "surrogateescape"))
+
+    def put_bytes(self, data: bytes) -> None:
+        """Write bytes, whole even where Ctrl-C comes meanwhile."""
+        try:
+            with undisturbed():
+                rest = memoryview(data)
+                while rest:  # a signal may end a write early, with a part of it done
+                    rest = rest[self.stream.write(rest) :]
+                self.stream.flush()
+        except BrokenPipeError:  # the reader has what it wanted
+            raise
+        except OSError as error:
+            raise OutputError(f"Answers cannot be written: {error.strerror}.") from error
 
 
 class JsonLines(Writer):
@@ -72,8 +81,8 @@ class Json(Writer):
 
     def write(self, record: Record) -> None:
         """Write one element."""
-        self.put(self._separator + _json(record))
-        self._separator = ",\n"
+        separator, self._separator = self._separator, ",\n"
+        self.put(separator + _json(record))
 
     def end(self) -> None:
         """Close the array."""
@@ -161,8 +170,7 @@ class Paths(Writer):
     def write(self, record: Record) -> None:
         """Write one path, byte by byte as it is on disk."""
         if record.selected:
-            self.stream.write(os.fsencode(str(record.cells()["path"])) + b"\0")
-            self.stream.flush()
+            self.put_bytes(os.fsencode(str(record.cells()["path"])) + b"\0")
 
 
 _WRITERS: dict[str, type[Writer]] = {
@@ -207,7 +215,7 @@ def _bracketed(writer: Writer) -> Iterator[None]:
     writer.begin()
     try:
         yield
-    except BrokenPipeError:  # nobody reads any more: nothing is left to close
+    except (BrokenPipeError, OutputError):  # nothing more can be written, or is read
         raise
     except BaseException:
         writer.end()
@@ -229,19 +237,21 @@ def save_records(
     the records follow those of an earlier run, whose last line may have been cut off. Raises
     `OutputError` where the file cannot be written.
     """
-    if os.path.isfile(path) and path.lower().endswith(_PICTURES):
+    if os.path.isfile(path) and path.lower().endswith(_NEVER_OVERWRITTEN):
         raise OutputError(f"{path!r} is a picture. Expected a file for answers after -o.")
     iterator = iter(records)
     first = next(iterator, None)
     try:
         if append:
             _cut_torn_line(path)
-        with open(path, "ab" if append else "wb") as file:  # noqa: PTH123
-            return write_records(_chained(first, iterator), file, format=format, columns=columns)
+        file = open(path, "ab" if append else "wb")  # noqa: PTH123, SIM115
     except OSError as error:
         raise OutputError(f"{path!r} cannot be written: {error.strerror}.") from error
-    except _RecordsError as carried:
-        raise carried.error from None
+    try:
+        return write_records(_chained(first, iterator), file, format=format, columns=columns)
+    finally:
+        with suppress(OSError):  # told already, as every record is flushed
+            file.close()
 
 
 def raise_if_failed(count: int, failed: int) -> None:
@@ -260,21 +270,10 @@ def _cut_torn_line(path: str) -> None:
         file.truncate(whole)
 
 
-class _RecordsError(Exception):
-    """Carries an `OSError` of the records' own past the handler for those of the file."""
-
-    def __init__(self, error: OSError) -> None:
-        self.error = error
-
-
 def _chained(first: Record | None, rest: Iterator[Record]) -> Iterator[Record]:
-    if first is None:
-        return
-    yield first
-    try:
+    if first is not None:
+        yield first
         yield from rest
-    except OSError as error:
-        raise _RecordsError(error) from error
 
 
 def _json(record: Record) -> str:

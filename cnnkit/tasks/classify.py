@@ -2,9 +2,10 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,15 +14,17 @@ from cnnkit.engines.base import Engine, Source, open_engine
 from cnnkit.errors import InputError, OutputError, UsageError, WeightsError
 from cnnkit.images.batches import Batch, Load, batched
 from cnnkit.images.decode import decode
-from cnnkit.images.geometry import CROPS, Pixels, render, views, wanted_size
+from cnnkit.images.geometry import Pixels, render, views, wanted_size
 from cnnkit.outputs.pictures import annotate, annotated_path, save_picture
 from cnnkit.records import Classification, Fit, Interpolation, Prediction, Recipe, Skipped
 from cnnkit.tasks.cores import available_cores
 from cnnkit.tasks.inputs import Images, Inputs
-from cnnkit.tasks.tensors import refuse_unsafe
+from cnnkit.tasks.tensors import tensor_shapes
 from cnnkit.zoo import weights as store
 from cnnkit.zoo.catalog import DEFAULT_MODEL, Network, find
 from cnnkit.zoo.labels import Labels, numbered_labels
+
+_Word = TypeVar("_Word", bound=str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,9 @@ def classify(
 ) -> Iterator[Classification | Skipped]:
     """Yield one record per picture, in order, as soon as it is known.
 
+    Nothing is read before the first record is asked for; then pictures are read a little ahead
+    of it, on threads, and a stream of `images` is taken from on one of them.
+
     Parameters
     ----------
     images: a path, paths, folders, globs, a stream of them, or `Inputs`.
@@ -82,15 +88,33 @@ def classify(
     `Skipped`.
     """
     network = find(model)
-    changes = {"fit": fit, "interpolation": interpolation}
-    recipe = replace(network.recipe, **{k: v for k, v in changes.items() if v})  # type: ignore[arg-type]
+    own = network.recipe
+    recipe = replace(
+        own,
+        fit=_one_of("fit", fit, get_args(Fit), own.fit),
+        interpolation=_one_of(
+            "interpolation", interpolation, get_args(Interpolation), own.interpolation
+        ),
+    )
     plan = _Plan(
-        network, recipe, os.fspath(weights), seed, top, min_score, crops, batch_size,
-        threads or available_cores(), os.fspath(annotate_in) if annotate_in else None,
-        offline, reporter,
-    )  # fmt: skip
+        network=network,
+        recipe=recipe,
+        weights=os.fspath(weights),
+        seed=_whole("seed", seed, 0),
+        top=_whole("top", top, 1),
+        min_score=min_score,
+        crops=crops,
+        batch_size=_whole("batch_size", batch_size, 1),
+        threads=available_cores() if threads is None else _whole("threads", threads, 1),
+        annotate=os.fspath(annotate_in) if annotate_in else None,
+        offline=offline,
+        reporter=reporter,
+    )
     _check(plan)
-    paths = Inputs.of(images).paths()
+    inputs = Inputs.of(images)
+    if plan.annotate:  # the copies are no new pictures, wherever they lie
+        inputs = replace(inputs, closed=(*inputs.closed, plan.annotate))
+    paths = inputs.paths()
     if skip_done is not None:
         done = answered(skip_done, network.name)
         paths = (path for path in paths if path not in done)
@@ -129,23 +153,36 @@ def _parsed(line: str, place: str) -> dict[str, object]:
     return record
 
 
+def _one_of(name: str, value: _Word | None, known: Sequence[_Word], own: _Word) -> _Word:
+    if value is not None and value not in known:
+        raise UsageError(f"Expected {name} to be one of {', '.join(known)}. Received: {value!r}.")
+    return value or own
+
+
+def _whole(name: str, value: int, least: int) -> int:
+    if not isinstance(value, int) or value < least:
+        raise UsageError(f"Expected {name} as a whole number from {least} on. Received: {value!r}.")
+    return value
+
+
 def _check(plan: _Plan) -> None:
-    if plan.crops not in CROPS:
-        raise UsageError(f"Expected {', '.join(map(str, CROPS))} crops. Received: {plan.crops}.")
-    if plan.crops == 144 and plan.recipe.fit != "crop":
-        views(1, 1, plan.recipe, 144)
-    for name, value, least in (("top", plan.top, 1), ("batch_size", plan.batch_size, 1)):
-        if value < least:
-            raise UsageError(f"Expected {name} of at least {least}. Received: {value}.")
+    views(1, 1, plan.recipe, plan.crops)
     if not 0 <= plan.min_score <= 1:
-        raise UsageError(f"Expected min_score from 0 to 1. Received: {plan.min_score}.")
+        raise UsageError(f"Expected min_score from 0 to 1. Received: {plan.min_score!r}.")
+    if plan.weights not in ("imagenet", "none"):
+        _check_file(plan.weights)
     if plan.annotate:
         _make_folder(plan.annotate)
-    if plan.weights not in ("imagenet", "none") and not os.path.isfile(plan.weights):
+
+
+def _check_file(path: str) -> None:
+    if not os.path.isfile(path):
         raise UsageError(
             f"Expected weights 'imagenet', 'none' or a weight file. "
-            f"Received: {plan.weights!r}, and there is no such file."
+            f"Received: {path!r}, and there is no such file."
         )
+    if not path.endswith(".h5"):  # Keras goes by the suffix
+        raise UsageError(f"Expected a weight file that ends in .h5. Received: {path!r}.")
 
 
 def _make_folder(folder: str) -> None:
@@ -188,10 +225,21 @@ def _open(plan: _Plan) -> Engine:
         path = store.obtain(plan.network, offline=plan.offline, reporter=plan.reporter)
     elif plan.weights != "none":
         path = Path(plan.weights)
-    if path:
-        refuse_unsafe(path)
     source = Source(plan.network, plan.recipe, path, plan.seed)
-    return open_engine("keras", source, batch_size=plan.batch_size, threads=plan.threads)
+    try:
+        if path:
+            # Far too large a file would fill the memory before it turned out not to fit.
+            tensor_shapes(path, most=8 * plan.network.parameters + (1 << 20))
+        return open_engine("keras", source, batch_size=plan.batch_size, threads=plan.threads)
+    except WeightsError as error:
+        raise WeightsError(f"{error} {_advice(plan)}") from error
+
+
+def _advice(plan: _Plan) -> str:
+    """What to type where the weights are not fit for use."""
+    if plan.weights == "imagenet":
+        return f"Fetch them anew: cnnkit weights pull --force {plan.network.name}"
+    return f"Expected weights for {plan.network.name} that Keras has saved."
 
 
 def _labels(plan: _Plan) -> Labels:
@@ -221,7 +269,7 @@ def _scores(engine: Engine, batch: Batch, plan: _Plan) -> NDArray[np.float32]:
     if not np.isfinite(scores).all():
         raise WeightsError(
             f"{plan.network.name} answers with values that are no numbers: its weights "
-            f"({plan.weights}) are damaged. Type: cnnkit weights verify {plan.network.name}"
+            f"({plan.weights}) are damaged. {_advice(plan)}"
         )
     averaged: NDArray[np.float32] = scores.reshape(-1, plan.crops, scores.shape[1]).mean(axis=1)
     return averaged

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from cnnkit.engines.base import ENGINES
 from cnnkit.errors import CnnkitError
 from cnnkit.records import Classification, Finding
 from cnnkit.tasks.classify import classify
@@ -32,6 +33,7 @@ def examine() -> Iterator[Finding]:
     """Yield one finding per matter, the decisive one last: a picture classified for real."""
     yield from _versions()
     yield Finding("processor", "ok", _processor())
+    yield Finding("engines", "ok", " ".join(ENGINES))
     yield _graphics()
     yield from _folders()
     yield from _weights()

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from cnnkit.errors import UsageError
 from cnnkit.images.paths import STDIN, expand
 
-Path = str | os.PathLike[str]
+Path = str | bytes | os.PathLike[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,21 +19,35 @@ class Inputs:
     stdin: BinaryIO | None = None
     null: bool = False
     exclude: Sequence[str] = ()
+    closed: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what would be taken apart letter by letter, `/` of them the whole disk."""
+        if isinstance(self.arguments, str | bytes):
+            raise UsageError(
+                f"Expected several paths; `Inputs.of` takes one. Received: {self.arguments!r}."
+            )
 
     @classmethod
     def of(cls, images: "Images") -> "Inputs":
         """One path, several, a stream of them, or what is already an `Inputs`."""
         if isinstance(images, Inputs):
             return images
-        if isinstance(images, str | os.PathLike):
-            return cls((os.fspath(images),))
+        if isinstance(images, str | bytes | os.PathLike):
+            return cls((os.fsdecode(images),))
         if isinstance(images, Sequence):
-            return cls(tuple(os.fspath(image) for image in images))
-        return cls(os.fspath(image) for image in images)
+            return cls(tuple(map(os.fsdecode, images)))
+        return cls(map(os.fsdecode, images))
 
     def paths(self) -> Iterator[str]:
         """Every picture's path, in order."""
-        return expand(self.arguments, stdin=self.stdin, null=self.null, exclude=self.exclude)
+        return expand(
+            self.arguments,
+            stdin=self.stdin,
+            null=self.null,
+            exclude=self.exclude,
+            closed=self.closed,
+        )
 
     def count(self) -> int | None:
         """How many there are; None where only reading the stream to its end would tell."""

@@ -1,7 +1,6 @@
 """The classes of a network as records."""
 
 import fnmatch
-from collections.abc import Iterator
 
 from cnnkit.errors import UnknownName
 from cnnkit.records import LabelRow
@@ -15,8 +14,8 @@ def labels(
     *,
     offline: bool = False,
     reporter: store.Reporter | None = None,
-) -> Iterator[LabelRow]:
-    """Yield the classes of `model` whose name or id matches a glob, in the order of its outputs.
+) -> list[LabelRow]:
+    """The classes of `model` whose name or id matches a glob, in the order of its outputs.
 
     Case counts for nothing, and a blank stands for Keras's underscore. Raises `UnknownName`
     where nothing matches.
@@ -30,4 +29,4 @@ def labels(
     ]
     if not found:
         raise UnknownName("label", pattern, [label for _, label in known], f"cnnkit labels {model}")
-    yield from found
+    return found

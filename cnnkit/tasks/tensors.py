@@ -12,35 +12,37 @@ _LARGEST = 8 << 30
 _MOST, _DEEPEST = 100_000, 32
 
 
-def refuse_unsafe(path: Path) -> None:
-    """Raise `WeightsError` for a file that is no HDF5, reaches into other files, or is a bomb."""
-    tensor_shapes(path)
-
-
-def tensor_shapes(path: Path) -> list[tuple[int, ...]]:
+def tensor_shapes(path: Path, most: int = _LARGEST) -> list[tuple[int, ...]]:
     """The shape of every dataset in the file, without reading one.
 
     Raises `WeightsError` where the file cannot be opened, links to other files, keeps data in
-    them, is no tree, or claims more than 8 GiB.
+    them, is no tree, or claims more than `most` bytes.
     """
     import h5py
 
     try:
         with h5py.File(path, "r") as file:
-            return _Visit(path).shapes(file)
+            return _Visit(path, most).shapes(file)
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
         size = f"{path.stat().st_size:,} bytes" if path.exists() else "not there"
         raise WeightsError(
-            f"{path} ({size}) cannot be opened as an HDF5 weight file: {error}. A download may "
-            "have been cut off: fetch it again with `cnnkit weights pull --force MODEL`."
+            f"{path} ({size}) cannot be opened as an HDF5 weight file: {error}."
         ) from error
+
+
+def is_layered(path: Path) -> bool:
+    """Whether the file has the layout of Keras's published weights, which its cache holds."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        return "layer_names" in file.attrs
 
 
 class _Visit:
     """One walk through a file that nobody vouches for."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, most: int) -> None:
+        self._path, self._most = path, most
         self._seen: set[int] = set()
         self._bytes = 0
 
@@ -81,10 +83,10 @@ class _Visit:
         if item.external or item.is_virtual:
             raise self._refusal(name, "keeps its data in other files")
         self._bytes += math.prod(item.shape) * item.dtype.itemsize
-        if self._bytes > _LARGEST:
+        if self._bytes > self._most:
             raise WeightsError(
                 f"{self._path} claims tensors of {self._bytes:,} bytes and more. "
-                f"Expected at most {_LARGEST:,}."
+                f"Expected at most {self._most:,}."
             )
         return tuple(item.shape)
 

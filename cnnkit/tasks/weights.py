@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cnnkit.errors import GateFailed, InputError, UnknownName, WeightsError
 from cnnkit.records import WeightsRow
-from cnnkit.tasks.tensors import tensor_shapes
+from cnnkit.tasks.tensors import is_layered, tensor_shapes
 from cnnkit.zoo import ledger
 from cnnkit.zoo import weights as store
 from cnnkit.zoo.catalog import (
@@ -32,54 +32,53 @@ _NOTES = {
 }
 
 
-def list_weights(pattern: str = "*") -> Iterator[WeightsRow]:
-    """Yield a row for each file of the networks whose names match a glob, present or not."""
+def list_weights(pattern: str = "*") -> list[WeightsRow]:
+    """A row for each file of the networks whose names match a glob, present or not."""
     found = [(n.name, f) for n in matching(pattern) for f in _files(n.name)]
     if pattern in ("*", LABELS):
         found.append((LABELS, CLASS_INDEX))
     if not found:
         raise UnknownName("model", pattern, [*catalog(), LABELS], "cnnkit models")
-    for name, file in found:
-        path = store.path_of(file)
-        here = path.is_file()
-        size = path.stat().st_size if here else file.size
-        note = "" if here else "about this size"
-        yield WeightsRow(name, file.name, "present" if here else "absent", size, str(path), note)
+    return [_listed(name, file) for name, file in found]
 
 
 def pull_weights(
-    models: Sequence[str],
+    models: str | Sequence[str],
     *,
     top: bool = True,
     force: bool = False,
     offline: bool = False,
     reporter: store.Reporter | None = None,
-) -> Iterator[WeightsRow]:
-    """Fetch the weights of each model, and the class names with them; a row per file.
+) -> list[WeightsRow]:
+    """Fetch the weights of one model or several, and the class names with them; a row per file.
 
     Raises `WeightsUnavailable` for the first that cannot be had; what was there stays.
     """
-    wanted = [(name, _file(name, top)) for name in models]
-    if top and LABELS not in models:
+    wanted = [(name, _file(name, top)) for name in _several(models)]
+    if top and any(file is not CLASS_INDEX and not file.packaged for _, file in wanted):
         wanted.append((LABELS, CLASS_INDEX))
-    for name, file in wanted:
+    rows = []
+    for name, file in dict.fromkeys(wanted):
         here = store.path_of(file).is_file() and not force
         path = store.pull(file, needed_by=name, offline=offline, force=force, reporter=reporter)
         state = "present" if here else "pulled"
-        yield WeightsRow(name, file.name, state, path.stat().st_size, str(path))
+        rows.append(WeightsRow(name, file.name, state, path.stat().st_size, str(path)))
+    return rows
 
 
-def verify_weights(models: Sequence[str] = (), *, accept: bool = False) -> Iterator[WeightsRow]:
+def verify_weights(models: str | Sequence[str] = (), *, accept: bool = False) -> list[WeightsRow]:
     """Check the files of each model (default: every file that is here); a row per file.
 
     `state` is verified, recorded, unpublished, changed, damaged or absent. `accept` takes files
     that Keras publishes no hash for as they are now.
     """
-    for name, file in _to_verify(models):
+    rows = []
+    for name, file in _to_verify(_several(models)):
         path = store.path_of(file)
         size = path.stat().st_size if path.is_file() else None
         state, note = _state(file, path, accept)
-        yield WeightsRow(name, file.name, state, size, str(path), note)
+        rows.append(WeightsRow(name, file.name, state, size, str(path), note))
+    return rows
 
 
 def weights_path(model: str, *, top: bool = True) -> Path:
@@ -90,24 +89,27 @@ def weights_path(model: str, *, top: bool = True) -> Path:
     return path
 
 
-def remove_weights(models: Sequence[str]) -> Iterator[WeightsRow]:
-    """Delete the files of each model; a row per file that was there."""
-    for name in models:
-        for file in _files(name):
-            path = store.path_of(file)
-            freed = store.remove(file)
-            if freed is not None:
-                yield WeightsRow(name, file.name, "removed", freed, str(path))
+def remove_weights(models: str | Sequence[str]) -> list[WeightsRow]:
+    """Delete the files of each model; a row per file that was there, or one that says absent."""
+    rows = []
+    for name in _several(models):
+        freed = {file: store.remove(file) for file in _files(name)}
+        gone = [file for file, size in freed.items() if size is not None]
+        for file in gone or _files(name)[:1]:
+            state = "removed" if gone else "absent"
+            rows.append(WeightsRow(name, file.name, state, freed[file], str(store.path_of(file))))
+    return rows
 
 
 def import_weights(
     source: str | Path, *, model: str | None = None, force: bool = False
-) -> Iterator[WeightsRow]:
+) -> list[WeightsRow]:
     """Take a weight file, or every known one in a folder, into the store; a row per file.
 
     Files are known by the names that Keras gives them. With `model`, a file of any name is taken
     for that model's, with or without top as its tensors' shapes say. Raises `InputError` where
-    there is nothing to take, `WeightsError` where a file is not what it should be.
+    there is nothing to take, `WeightsError` where the file is not what it should be; one of
+    several in a folder is a row in the state refused instead.
     """
     source = Path(source)
     if source.is_dir():
@@ -115,12 +117,28 @@ def import_weights(
         files = [p for p in sorted(source.iterdir()) if p.name in known and p.is_file()]
         if not files:
             raise InputError(f"No file in {str(source)!r} has a name that Keras gives to weights.")
-    elif source.is_file():
-        files = [source]
-    else:
+        return [_import_one_of(path, model, force) for path in files]
+    if not source.is_file():
         raise InputError(f"There is no file or folder {str(source)!r}.")
-    for path in files:
-        yield _import(path, model, force)
+    return [_import(source, model, force)]
+
+
+def _import_one_of(path: Path, model: str | None, force: bool) -> WeightsRow:
+    try:
+        return _import(path, model, force)
+    except WeightsError as error:
+        return WeightsRow(model or "", path.name, "refused", path.stat().st_size, "", str(error))
+
+
+def _several(models: str | Sequence[str]) -> Sequence[str]:
+    return (models,) if isinstance(models, str) else models
+
+
+def _listed(name: str, file: WeightFile) -> WeightsRow:
+    path = store.path_of(file)
+    if not path.is_file():
+        return WeightsRow(name, file.name, "absent", file.size, str(path), "about this size")
+    return WeightsRow(name, file.name, "present", path.stat().st_size, str(path))
 
 
 def _import(path: Path, model: str | None, force: bool) -> WeightsRow:
@@ -167,15 +185,18 @@ def _by_shapes(path: Path, network: Network) -> WeightFile:
     """With or without top, as the tensors say. Raises `WeightsError` where they fit neither."""
     found = sorted(tensor_shapes(path))
     top, no_top = _expected_shapes(network)
-    if found == sorted(top):
-        return network.top
-    if found == sorted(no_top):
-        return network.no_top
+    if found in (sorted(top), sorted(no_top)):
+        if not is_layered(path):
+            raise WeightsError(
+                f"{path} has another layout than the files in Keras's cache. It can be used as it "
+                f"is: cnnkit classify --model {network.name} --weights {path}"
+            )
+        return network.top if found == sorted(top) else network.no_top
     strange = [shape for shape in found if shape not in top]
     raise WeightsError(
         f"{path} is not for {network.name}. Expected {len(top)} tensors, or {len(no_top)} "
         f"without top. Received {len(found)}"
-        + (f", such as one of shape {strange[0]}, which it has not." if strange else ".")
+        + (f", one of them of shape {strange[0]}, which no tensor of it has." if strange else ".")
     )
 
 

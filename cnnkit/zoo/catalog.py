@@ -136,7 +136,7 @@ def catalog() -> Mapping[str, Network]:
 
 
 def find(name: str) -> Network:
-    """The network called `name`; case, hyphens and a missing width of 1.0 are forgiven.
+    """The network called `name`; case, hyphens, a missing width of 1.0 or `v3` are forgiven.
 
     Raises `UnknownName` with the nearest names.
     """

@@ -17,6 +17,8 @@ from typing import Any
 
 from cnnkit.errors import UsageError, WeightsError
 
+# More than any published file has.
+_MOST = 4 << 30
 # Called with the number of bytes that are here and of those to come (None: the server is silent).
 Progress = Callable[[int, int | None], None]
 SCHEMES = ("http", "https", "file")
@@ -29,6 +31,10 @@ _HDF5 = b"\x89HDF\r\n\x1a\n"
 _FINAL = (400, 401, 403, 404, 405, 410, 451)
 
 
+class FileTooLong(WeightsError):
+    """A server sends more than the file can have."""
+
+
 def fetch(
     url: str,
     target: Path,
@@ -36,32 +42,55 @@ def fetch(
     progress: Progress | None = None,
     *,
     anew: bool = False,
+    most: int = _MOST,
 ) -> None:
     """Bring `url` to `target`; nothing happens where it is there already, unless `anew` is set.
 
-    `published` is the md5 or sha256 that the content must have ("" for any). Two processes at
+    `published` is the md5 or sha256 that the content must have ("" for any), and `most` how many
+    bytes it may have. Two processes at
     once: one fetches, the other waits. Raises `WeightsError` with the reason, and then `target`
     is as it was.
     """
-    from filelock import FileLock
-
     if url.partition(":")[0].lower() not in SCHEMES:
         raise WeightsError(f"Expected a URL of {', '.join(SCHEMES)}. Received: {url!r}.")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(target.with_name(f".{target.name}.lock")):
+        with lock(target):
             if anew or not target.is_file():
-                _fetch(url, target, published, progress or (lambda done, total: None))
+                _fetch(url, target, published, _bounded(progress, most))
     except OSError as error:
         raise WeightsError(
             f"{target.name} cannot be written to {target.parent}: {error.strerror or error}."
         ) from error
 
 
+def lock(target: Path, timeout: float = -1) -> Any:
+    """The lock of whoever writes `target`; raises `filelock.Timeout` after `timeout` seconds."""
+    from filelock import FileLock
+
+    return FileLock(target.with_name(f".{target.name}.lock"), timeout=timeout)
+
+
+def _bounded(progress: Progress | None, most: int) -> Progress:
+    """Report on, but only as far as the file may reasonably be long."""
+
+    def report(done: int, total: int | None) -> None:
+        if max(done, total or 0) > most:
+            raise FileTooLong(f"it is longer than {most:,} bytes: not the file that was asked for")
+        if progress:
+            progress(done, total)
+
+    return report
+
+
 def _fetch(url: str, target: Path, published: str, progress: Progress) -> None:
     part = target.with_name(f".{target.name}.part")
     continued = part.exists()
-    _attempts(url, part, progress)
+    try:
+        _attempts(url, part, progress)
+    except FileTooLong:
+        _discard(part)
+        raise
     wrong = _difference(part, target.name, published)
     if wrong and continued:  # the older half may be of another file
         _discard(part)

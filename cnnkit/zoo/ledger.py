@@ -22,12 +22,14 @@ _BLOCK = 1 << 20
 class Sight:
     """One file as it was when it was last read.
 
-    `sha256` is the trusted one, of the first sight; `verdict` is what the last reading said.
+    `sha256` is the trusted one, of the first sight; `verdict` is what the last reading said of
+    the file and of the hash `published` for it.
     """
 
     sha256: str
     verdict: Verdict
     seen: tuple[int, int, int]
+    published: str = ""
 
 
 def check(path: Path, published: str, *, anew: bool = False) -> Verdict:
@@ -40,7 +42,7 @@ def check(path: Path, published: str, *, anew: bool = False) -> Verdict:
     """
     known = _read().get(_key(path))
     stamp = _stamp(path)
-    if known and known.seen == stamp and not anew:
+    if known and (known.seen, known.published) == (stamp, published) and not anew:
         return known.verdict
     sha256, md5 = digests(path)
     if published:
@@ -48,7 +50,7 @@ def check(path: Path, published: str, *, anew: bool = False) -> Verdict:
     else:
         verdict = "changed" if known and known.sha256 != sha256 else "recorded"
     trusted = known.sha256 if known and verdict == "changed" else sha256
-    _write(path, Sight(trusted, verdict, stamp))
+    _write(path, Sight(trusted, verdict, stamp, published))
     return verdict
 
 
@@ -105,7 +107,9 @@ def _read() -> dict[str, Sight]:
     try:
         stored = json.loads(_file().read_text("utf-8"))
         return {
-            path: Sight(entry["sha256"], entry["verdict"], tuple(entry["seen"]))
+            path: Sight(
+                entry["sha256"], entry["verdict"], tuple(entry["seen"]), entry.get("published", "")
+            )
             for path, entry in stored.items()
             if entry["verdict"] in get_args(Verdict)
         }

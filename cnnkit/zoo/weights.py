@@ -10,7 +10,7 @@ from pathlib import Path
 from cnnkit.errors import WeightsError, WeightsUnavailable
 from cnnkit.zoo import ledger
 from cnnkit.zoo.catalog import PACKAGED_MODEL, Network, WeightFile
-from cnnkit.zoo.download import Progress, fetch
+from cnnkit.zoo.download import Progress, fetch, lock
 from cnnkit.zoo.labels import Labels, read_labels
 
 log = logging.getLogger(__name__)
@@ -100,7 +100,9 @@ def pull(
         raise WeightsUnavailable(_how_to_get(file, needed_by, "this is offline mode"))
     try:
         progress = reporter(file.name) if reporter else None
-        fetch(url_of(file), path, file.hash, progress, anew=force)
+        # The catalog's sizes are estimates.
+        most = 2 * file.size + (1 << 20)
+        fetch(url_of(file), path, file.hash, progress, anew=force, most=most)
     except WeightsError as error:
         raise WeightsUnavailable(_how_to_get(file, needed_by, str(error))) from error
     ledger.forget(path)
@@ -136,15 +138,23 @@ def copy_in(source: Path, file: WeightFile) -> Path:
 
 
 def remove(file: WeightFile) -> int | None:
-    """Delete a file and what is left of its downloads; the bytes freed, None if it was absent."""
+    """Delete a file and what is left of its downloads; the bytes freed, None if it was absent.
+
+    Raises `WeightsError` where it cannot be removed, or is just being fetched.
+    """
+    from filelock import Timeout
+
     _refuse_packaged(file)
     path = path_of(file)
-    try:
-        size = path.stat().st_size if path.is_file() else None
-        for each in (path, *_leftovers(path)):
-            each.unlink(missing_ok=True)
-    except NotADirectoryError:
+    if not path.parent.is_dir():
         return None
+    try:
+        with lock(path, timeout=0):
+            size = path.stat().st_size if path.is_file() else None
+            for each in (path, *_leftovers(path)):
+                each.unlink(missing_ok=True)
+    except Timeout as error:
+        raise WeightsError(f"{path} is just being fetched by another process.") from error
     except OSError as error:
         raise WeightsError(f"{path} cannot be removed: {error.strerror or error}.") from error
     if size is not None:
@@ -153,9 +163,10 @@ def remove(file: WeightFile) -> int | None:
 
 
 def _leftovers(path: Path) -> list[Path]:
-    """What interrupted downloads and imports of a file have left: its name, hidden, and more."""
-    if not path.parent.is_dir():
-        return []
+    """What interrupted downloads and imports of a file have left: its name, hidden, and more.
+
+    The lock is among them: whoever waits for it sees that it is gone, and makes another.
+    """
     return [each for each in path.parent.iterdir() if each.name.startswith(f".{path.name}.")]
 
 

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -68,17 +67,13 @@ def cnnkit_rate(model: str, weights: str, paths: list[str]) -> float:
     return (len(times) - 1 - first) / (times[-1] - times[first])
 
 
-def seconds(command: Sequence[str]) -> float:
-    """A whole process, start-up included."""
-    start = time.perf_counter()
-    subprocess.run(command, check=True, capture_output=True)
-    return time.perf_counter() - start
-
-
 def main() -> None:
     """Print one line per network."""
-    os.environ.setdefault("KERAS_HOME", str(DATA / "keras_home"))
+    os.environ["KERAS_HOME"] = str(DATA / "keras_home")
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    if not (DATA / "photos").is_dir():
+        print(f"no photographs in {DATA}: the rate of classify is left out")
+        return
     photos = sorted(map(str, Path(DATA / "photos" / "imagenet").iterdir()))
     print(
         f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from cnnkit.images.decode import FORMATS, SUFFIXES, decode, to_rgb
+from cnnkit.images.decode import FORMATS, decode, to_rgb
 from cnnkit.images.geometry import render, views, wanted_size
-from cnnkit.records import Recipe, Skipped
+from cnnkit.records import PICTURE_SUFFIXES, Recipe, Skipped
 from tests.conftest import picture
 
 # As the program does it: decoders warn about odd files, records say what matters.
@@ -303,7 +303,7 @@ class TestFormats:
     def test_every_suffix_is_one_of_a_format_that_is_read(self) -> None:
         Image.init()
         by_suffix = Image.registered_extensions()
-        foreign = {suffix: by_suffix.get(suffix) for suffix in SUFFIXES} | {".mpo": "JPEG"}
+        foreign = {suffix: by_suffix.get(suffix) for suffix in PICTURE_SUFFIXES} | {".mpo": "JPEG"}
         assert {s: f for s, f in foreign.items() if f not in FORMATS} == {}
 
     def test_other_formats_are_left_alone(self, tmp_path: Path) -> None:

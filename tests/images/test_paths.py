@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cnnkit.errors import InputError, UsageError
-from cnnkit.images.decode import SUFFIXES
 from cnnkit.images.paths import expand, listed, natural_key
+from cnnkit.records import PICTURE_SUFFIXES
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +50,9 @@ class TestFolders:
         assert named("p") == ["p/a.jpg"]
 
     def test_every_suffix_in_either_case(self) -> None:
-        names = {f"p/x{s}" for s in SUFFIXES} | {f"p/y{s.upper()}" for s in SUFFIXES}
+        names = {f"p/x{s}" for s in PICTURE_SUFFIXES} | {
+            f"p/y{s.upper()}" for s in PICTURE_SUFFIXES
+        }
         touch(*names)
         assert set(named("p")) == names
 
@@ -369,3 +371,23 @@ def test_a_folder_within_that_cannot_be_read_is_one_failed_input(
 
     monkeypatch.setattr(os, "listdir", listdir)
     assert list(expand([str(tmp_path)])) == [f"{tmp_path}/closed", f"{tmp_path}/open.png"]
+
+
+def test_folders_nested_deeper_than_functions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for _ in range(1200):
+        os.mkdir("d")
+        os.chdir("d")
+    Path("a.png").touch()
+    monkeypatch.chdir(tmp_path)
+    (found,) = expand(["d"])
+    assert found.endswith("/d/a.png")
+    assert found.count("/") == 1200
+    for _ in range(1200):  # shutil.rmtree would recurse
+        os.chdir("d")
+    Path("a.png").unlink()
+    for _ in range(1200):
+        os.chdir("..")
+        os.rmdir("d")

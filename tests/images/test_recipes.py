@@ -80,6 +80,8 @@ class TestScaled:
     def test_every_network_is_scaled_as_keras_does(self) -> None:
         wrong = {}
         for network in catalog().values():
+            if network.top.packaged:
+                continue
             module = importlib.import_module(f"keras.applications.{module_of(network.builder)}")
             theirs: Any = module.preprocess_input(PIXELS_HERE.copy())
             error = float(np.abs(scaled(PIXELS_HERE, network.recipe) - theirs).max())

@@ -14,9 +14,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from cnnkit.errors import OutputError, SomeInputsFailed
-from cnnkit.images.decode import SUFFIXES
 from cnnkit.outputs.tables import FORMATS, raise_if_failed, save_records, write_records
-from cnnkit.records import Classification, LabelRow, Prediction, Record, Skipped
+from cnnkit.records import PICTURE_SUFFIXES, Classification, LabelRow, Prediction, Record, Skipped
 
 CAT = Prediction(1, "n02123045", "tabby", 0.75)
 DOG = Prediction(2, "n02099601", 'golden "retriever", big', 0.2)
@@ -339,7 +338,7 @@ class TestSave:
             save_records(failing_later(), str(tmp_path / "out.json"), format="json")
         assert len(json.loads((tmp_path / "out.json").read_bytes())) == 1
 
-    @pytest.mark.parametrize("suffix", [*SUFFIXES, ".JPG", ".heic"])
+    @pytest.mark.parametrize("suffix", [*PICTURE_SUFFIXES, ".JPG", ".heic"])
     def test_a_picture_is_not_overwritten(self, tmp_path: Path, suffix: str) -> None:
         path = tmp_path / f"cat{suffix}"
         path.write_bytes(b"a picture")
@@ -354,7 +353,7 @@ class TestSave:
 
     @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a full disk ready")
     def test_a_full_disk(self) -> None:
-        with pytest.raises(OutputError, match="No space left"):
+        with pytest.raises(OutputError, match="cannot be written: No space left"):
             save_records([OK], "/dev/full", format="jsonl")
 
     def test_odd_names_of_the_file_itself(self, tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """Pictures → what a network sees in them."""
 
 import json
+import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +207,13 @@ def test_wrong_arguments_are_refused_before_anything_is_read() -> None:
         {"batch_size": 0},
         {"min_score": 1.5},
         {"weights": "no-such-file.h5"},
+        {"weights": __file__},
+        {"fit": "square"},
+        {"interpolation": "lanczos"},
+        {"threads": 0},
+        {"seed": -1},
+        {"top": "1"},
+        {"top": 1.5},
     ]
     for options in wrong:
         with pytest.raises(UsageError):
@@ -298,3 +307,61 @@ def test_a_folder_that_cannot_be_made_is_an_error_at_once(tmp_path: Path) -> Non
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot be made"):
         classify("a.png", annotate_in=tmp_path / "file" / "out")
+
+
+@pytest.mark.network
+def test_copies_below_the_pictures_are_no_new_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").mkdir()
+    for i in range(40):  # more than are read ahead
+        picture(seed=i).save(tmp_path / "in" / f"{i}.png")
+    for _ in range(2):
+        records = list(classify("in", **SMALL, batch_size=4, annotate_in="in/labelled"))
+        assert len(records) == 40
+    assert len(list((tmp_path / "in" / "labelled").rglob("*.png"))) == 40
+
+
+@pytest.mark.network
+def test_two_at_once_from_threads_answer_alike(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    picture().save(tmp_path / "a.png")
+    with ThreadPoolExecutor(3) as pool:
+        answers = list(pool.map(lambda _: list(classify(tmp_path, **SMALL)), range(3)))
+    assert answers[0] == answers[1] == answers[2]
+    os.write(1, b"stdout is still here")
+    assert capfd.readouterr().out == "stdout is still here"
+
+
+@pytest.mark.network
+def test_the_callers_settings_are_neither_used_nor_changed(tmp_path: Path) -> None:
+    import random
+
+    import keras
+
+    picture().save(tmp_path / "a.png")
+    expected = list(classify(tmp_path, **SMALL))
+    keras.config.set_dtype_policy("mixed_float16")
+    keras.config.set_image_data_format("channels_first")
+    try:
+        assert list(classify(tmp_path, **SMALL)) == expected
+        assert keras.config.dtype_policy().name == "mixed_float16"
+        assert keras.config.image_data_format() == "channels_first"
+    finally:
+        keras.config.set_dtype_policy("float32")
+        keras.config.set_image_data_format("channels_last")
+    random.seed(5)
+    before = random.getstate()
+    assert list(classify(tmp_path, model="patternnet"))
+    assert random.getstate() == before
+
+
+def test_paths_of_every_kind_and_none(tmp_path: Path) -> None:
+    absent = str(tmp_path / "absent.jpg")
+    for images in (absent, Path(absent), absent.encode(), [Path(absent)], iter([absent])):
+        assert [record.path for record in classify(images)] == [absent]
+    assert list(classify([])) == []
+    with pytest.raises(UsageError, match="Expected several paths"):
+        cnnkit.Inputs("photos/")

@@ -40,6 +40,7 @@ def real(data: Path) -> Path:
 
 def tensors(path: Path, *shapes: tuple[int, ...], seed: float = 0) -> Path:
     with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = [f"layer_{number}" for number in range(len(shapes))]
         for number, shape in enumerate(shapes):
             file[f"layer_{number}/kernel"] = np.full(shape, seed, "f4")
     return path
@@ -95,7 +96,8 @@ def test_remove(models: Path) -> None:
     (row,) = remove_weights(["mobilenet_0.25"])
     assert (row.file, row.state, row.size) == (SMALL.top.name, "removed", size)
     assert list(models.iterdir()) == []
-    assert list(remove_weights(["mobilenet_0.25", "labels"])) == []
+    states = [row.state for row in remove_weights(["mobilenet_0.25", "labels"])]
+    assert states == ["absent", "absent"]
 
 
 # ---- verify
@@ -215,10 +217,10 @@ def test_an_unknown_name_needs_a_model(tmp_path: Path, two_tensors: list[tuple[i
 @pytest.mark.parametrize(
     ("shapes", "said"),
     [
-        ([(3, 2), (6,)], r"one of shape \(6,\)"),
+        ([(3, 2), (6,)], r"one of them of shape \(6,\)"),
         ([(3, 2), (5,), (5,)], "Received 3"),
         ([(5,)], "Expected 2 tensors, or 1 without top. Received 1"),
-        ([(2, 3), (5,)], r"one of shape \(2, 3\)"),
+        ([(2, 3), (5,)], r"one of them of shape \(2, 3\)"),
         ([], "Received 0"),
     ],
 )
@@ -290,3 +292,30 @@ def test_real_files_of_another_network_are_refused(real: Path) -> None:
         list(import_weights(real / SMALL.top.name, model="mobilenet_0.75"))
     assert "Expected 137 tensors, or 135 without top" in str(caught.value)
     assert not store.folder().exists()
+
+
+def test_another_layout_with_the_right_shapes_is_refused(
+    tmp_path: Path, two_tensors: list[tuple[int, ...]]
+) -> None:
+    path = tensors(tmp_path / "new.weights.h5", *two_tensors)
+    with h5py.File(path, "r+") as file:
+        del file.attrs["layer_names"]
+    with pytest.raises(WeightsError, match=r"another layout .* --weights"):
+        import_weights(path, model="vgg16")
+
+
+def test_one_bad_file_in_a_folder_stops_no_other(
+    tmp_path: Path, two_tensors: list[tuple[int, ...]]
+) -> None:
+    tensors(tmp_path / SMALL.top.name, *two_tensors)
+    (tmp_path / HASHED.top.name).write_bytes(b"cut off")
+    rows = {row.file: row for row in import_weights(tmp_path)}
+    assert rows[SMALL.top.name].state == "imported"
+    assert rows[HASHED.top.name].state == "refused"
+    assert rows[HASHED.top.name].failed
+
+
+def test_one_name_is_as_good_as_a_list(models: Path) -> None:
+    assert [row.file for row in verify_weights("mobilenet_0.25")] == [SMALL.top.name]
+    with pytest.raises(UnknownName, match="'vgg'"):
+        verify_weights("vgg")

@@ -392,3 +392,10 @@ def test_two_at_once_fetch_once(mirror: Mirror, target: Path) -> None:
         thread.join()
     assert_right(target)
     assert len(mirror.requests) == 1
+
+
+def test_a_file_that_never_ends_is_not_taken(mirror: Mirror, tmp_path: Path) -> None:
+    mirror.files = {"endless.h5": content()}
+    with pytest.raises(WeightsError, match="longer than 1,000 bytes"):
+        fetch(f"{mirror.url}/endless.h5", tmp_path / "endless.h5", most=1000)
+    assert not [path for path in tmp_path.iterdir() if path.suffix != ".lock"]

@@ -11,6 +11,7 @@ import pytest
 from cnnkit.errors import WeightsError, WeightsUnavailable
 from cnnkit.zoo import weights as store
 from cnnkit.zoo.catalog import CLASS_INDEX, WeightFile, find
+from cnnkit.zoo.download import lock
 from tests.zoo.mirror import Mirror, Turn, content
 
 SMALL = find("mobilenet_0.25")
@@ -219,6 +220,14 @@ def test_remove_takes_the_leftovers_too(served: Mirror) -> None:
     assert len(list(store.folder().iterdir())) == 5, "part, version, lock and these two"
     assert store.remove(FILE) is None
     assert list(store.folder().iterdir()) == [other]
+
+
+def test_what_is_just_being_fetched_is_not_removed(served: Mirror) -> None:
+    path = store.pull(FILE, needed_by="a test")
+    with lock(path), pytest.raises(WeightsError, match="just being fetched"):
+        store.remove(FILE)
+    assert path.exists()
+    assert store.remove(FILE) == len(WHOLE)
 
 
 def test_remove_tells_what_it_freed_and_forgets(served: Mirror) -> None:
