@@ -51,12 +51,11 @@ class UsageError(CnnkitError):
 class UnknownName(UsageError):
     """No such name; the message offers the nearest ones.
 
-    Parameters
-    ----------
-    kind: what the name was to be, such as ``"model"``.
-    name: the name as received.
-    known: every name that would have been accepted.
-    hint: the command that lists them, or "".
+    Args:
+        kind: what the name was to be, such as ``"model"``.
+        name: the name as received.
+        known: every name that would have been accepted.
+        hint: the command that lists them, or "".
     """
 
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:

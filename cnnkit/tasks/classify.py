@@ -68,19 +68,22 @@ def classify(
     Nothing is read before the first record is asked for; then pictures are read a little ahead
     of it, on threads, and a stream of `images` is taken from on one of them.
 
-    Parameters
-    ----------
-    images: a path, paths, folders, globs, a stream of them, or `Inputs`.
-    model: a name from the catalog.
-    weights: "imagenet", "none" for random values drawn from `seed`, or a weight file's path.
-    top, min_score: the best `top` classes with a probability of at least `min_score` (0..1).
-    crops: 1, 5, 10 or 144 views per picture, their probabilities averaged.
-    fit, interpolation: instead of the network's own.
-    batch_size, threads: pictures per run of the network, and cores (default: all allowed).
-    annotate_in: a folder for copies of the pictures with their labels on them.
-    skip_done: a jsonl file of an earlier run; pictures that it answers are passed over.
-    offline: never try to fetch weights.
-    reporter: is told how downloads go.
+    Args:
+        images: a path, paths, folders, globs, a stream of them, or `Inputs`.
+        model: a name from the catalog.
+        weights: "imagenet", "none" for random values drawn from `seed`, or a weight file's path.
+        top: how many classes to name.
+        min_score: the least probability, 0 to 1, of a class that is named.
+        crops: 1, 5, 10 or 144 views per picture, their probabilities averaged.
+        fit: instead of the network's own.
+        interpolation: instead of the network's own.
+        batch_size: pictures per run of the network.
+        threads: cores to use; by default all that this process may.
+        seed: of the random weights.
+        annotate_in: a folder for copies of the pictures with their labels on them.
+        skip_done: a jsonl file of an earlier run; pictures that it answers are passed over.
+        offline: never try to fetch weights.
+        reporter: is told how downloads go.
 
     Raises `UsageError` at once for arguments that make no sense, `InputError` for a folder
     without pictures, `OutputError` for a folder that cannot be made; `WeightsError` when the
