@@ -177,7 +177,7 @@ def _patternnet() -> Network:
     weights = WeightFile(
         name="patternnet.weights.h5",
         url="",
-        hash="8e8a68d057893f6783658ed0c9b024206096080d55adc0cd0f817376e84ba15b",
+        hash="baa22c13b1e6a5e8d014a4cbbee6312dfea486262e57722c4b607d292d961eb6",
         size=1_092_112,
         packaged=True,
     )
