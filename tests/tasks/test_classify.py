@@ -365,3 +365,14 @@ def test_paths_of_every_kind_and_none(tmp_path: Path) -> None:
     assert list(classify([])) == []
     with pytest.raises(UsageError, match="Expected several paths"):
         cnnkit.Inputs("photos/")
+
+
+def test_a_weight_file_that_would_fill_the_memory_is_refused_unread(tmp_path: Path) -> None:
+    import h5py
+
+    picture().save(tmp_path / "a.png")
+    with h5py.File(tmp_path / "bomb.h5", "w") as file:  # a gibibyte of nothing
+        file.create_dataset("kernel", (1 << 28,), "f4", chunks=(1 << 20,))
+    assert (tmp_path / "bomb.h5").stat().st_size < 1 << 20
+    with pytest.raises(WeightsError, match=r"claims tensors of 1,073,741,824 bytes"):
+        list(classify(tmp_path / "a.png", **SMALL | {"weights": tmp_path / "bomb.h5"}))
