@@ -151,11 +151,6 @@ def crescents(rng: Rng, grid: Grid) -> Field:
     return _strew(rng, grid, (3.0, 6.0), (0.38, 0.5), moon, 1)
 
 
-def _canvas(grid: Grid, tone: float) -> NDArray[np.float32]:
-    """Return an even canvas for OpenCV to draw on."""
-    return np.full((grid.size, grid.size), tone, np.float32)
-
-
 def _poly(points: NDArray[np.float64]) -> NDArray[np.int32]:
     """Return points in sixteenths of a pixel, as OpenCV's ``shift=4`` wants them."""
     return np.round(points * 16.0).astype(np.int32)
