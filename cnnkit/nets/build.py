@@ -13,6 +13,7 @@ from cnnkit.images.recipes import scaled
 from cnnkit.nets.patternnet import PatternNet
 from cnnkit.records import Recipe
 from cnnkit.zoo.catalog import Network
+from cnnkit.zoo.tensors import tensor_shapes
 
 # What is not one of Keras's own.
 _BUILDERS: dict[str, Callable[..., keras.Model]] = {"PatternNet": PatternNet}
@@ -33,6 +34,8 @@ def build(
             keras.utils.set_random_seed(seed)
         model = builder(weights=None, include_top=top, input_shape=shape, **network.arguments)
     if weights is not None:
+        # Far too large a file would fill the memory before it turned out not to fit.
+        tensor_shapes(weights, most=8 * network.parameters + (1 << 20))
         _load(model, weights, network)
         if network.extra_stddev:
             _divide_by_root(model, network.extra_stddev)

@@ -19,7 +19,6 @@ from cnnkit.outputs.pictures import annotate, annotated_path, save_picture
 from cnnkit.records import Classification, Fit, Interpolation, Prediction, Recipe, Skipped
 from cnnkit.tasks.cores import available_cores
 from cnnkit.tasks.inputs import Images, Inputs
-from cnnkit.tasks.tensors import tensor_shapes
 from cnnkit.zoo import weights as store
 from cnnkit.zoo.catalog import DEFAULT_MODEL, Network, find
 from cnnkit.zoo.labels import Labels, numbered_labels
@@ -230,9 +229,6 @@ def _open(plan: _Plan) -> Engine:
         path = Path(plan.weights)
     source = Source(plan.network, plan.recipe, path, plan.seed)
     try:
-        if path:
-            # Far too large a file would fill the memory before it turned out not to fit.
-            tensor_shapes(path, most=8 * plan.network.parameters + (1 << 20))
         return open_engine("keras", source, batch_size=plan.batch_size, threads=plan.threads)
     except WeightsError as error:
         raise WeightsError(f"{error} {_advice(plan)}") from error

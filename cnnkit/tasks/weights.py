@@ -5,7 +5,6 @@ from pathlib import Path
 
 from cnnkit.errors import GateFailed, InputError, UnknownName, WeightsError
 from cnnkit.records import WeightsRow
-from cnnkit.tasks.tensors import is_layered, tensor_shapes
 from cnnkit.zoo import ledger
 from cnnkit.zoo import weights as store
 from cnnkit.zoo.catalog import (
@@ -19,6 +18,7 @@ from cnnkit.zoo.catalog import (
     weight_files,
 )
 from cnnkit.zoo.labels import read_labels
+from cnnkit.zoo.tensors import is_layered, tensor_shapes
 
 # The class names are a file like the others, under this name.
 LABELS = "labels"

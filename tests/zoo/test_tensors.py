@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cnnkit.errors import WeightsError
-from cnnkit.tasks.tensors import tensor_shapes
+from cnnkit.zoo.tensors import tensor_shapes
 
 Fill = Callable[[Any], object]
 
