@@ -21,6 +21,8 @@ Fit = Literal["stretch", "crop", "pad"]
 Interpolation = Literal["nearest", "bilinear", "bicubic"]
 Crops = Literal[1, 5, 10, 144]
 Style = Literal["flat", "room"]
+Runtime = Literal["auto", "keras", "openvino"]
+Precision = Literal["auto", "float32", "bfloat16"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +200,73 @@ class WeightsRow(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class CacheRow(Record):
+    """One converted network on disk, as `cnnkit cache` lists it.
+
+    `state` is kept, unfit (Keras runs instead), damaged, unfinished, removed, busy or absent.
+    `size` is in bytes, `used` in ISO 8601. `verdict` says which `precision` is used by default, and
+    the figures that decided it: how the answers in bfloat16 compare with those in float32.
+    """
+
+    model: str
+    state: str
+    weights: str = ""
+    size: int | None = None
+    used: str = ""
+    verdict: Mapping[str, str | float] | None = None
+    note: str = ""
+    path: str = ""
+
+    @classmethod
+    def columns(cls) -> tuple[str, ...]:
+        """The note stands for the verdict's figures."""
+        return tuple(field.name for field in fields(cls) if field.name != "verdict")
+
+    def cells(self) -> Mapping[str, Cell]:
+        """One row, with the verdict in words."""
+        return {name: getattr(self, name) for name in self.columns()}
+
+    def text(self) -> tuple[str, ...]:
+        """The size in megabytes, the time to the minute."""
+        size = "" if self.size is None else f"{self.size / 1e6:.1f} MB"
+        used = self.used[:16].replace("T", " ")
+        return (self.model, self.state, self.weights, size, used, self.note, self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class BenchRow(Record):
+    """One speed that `cnnkit bench` measured.
+
+    `measure` is peak (a product of large matrices), network (pixels in memory), decode (files to
+    pixels) or files (files to answers). `images_per_second` and `latency_ms`, of one picture alone,
+    are medians; `gflops` are 10⁹ floating point operations per second, and `share_of_peak` is 0..1
+    of the peak's in the same precision.
+    """
+
+    measure: str
+    model: str
+    weights: str
+    engine: str
+    precision: str
+    batch: int | None
+    threads: int
+    images_per_second: float | None = None
+    latency_ms: float | None = None
+    gflops: float | None = None
+    share_of_peak: float | None = None
+    note: str = ""
+
+    def text(self) -> tuple[str, ...]:
+        """As many digits as a repetition would confirm."""
+        share = "" if self.share_of_peak is None else f"{self.share_of_peak:.0%}"
+        speeds = (self.images_per_second, self.latency_ms, self.gflops)
+        shown = ["" if speed is None else f"{speed:.4g}" for speed in speeds]
+        batch = "" if self.batch is None else str(self.batch)
+        who = (self.measure, self.model, self.weights, self.engine, self.precision)
+        return (*who, batch, str(self.threads), *shown, share, self.note)
+
+
+@dataclass(frozen=True, slots=True)
 class Drawn(Record):
     """One drawn picture; `state` is drawn, or present where it was there already."""
 
@@ -248,7 +317,7 @@ class Recipe:
     scale: float = 1.0
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    decoder: str = "pillow-exif-white-draft2"
+    decoder: str = "pillow-exif-white-draft2box"
 
     @property
     def hash(self) -> str:

@@ -31,14 +31,23 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(long)
 
 
+@pytest.fixture(scope="session")
+def converted_networks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cache of converted networks, one for all tests: a conversion takes seconds."""
+    return tmp_path_factory.mktemp("converted")
+
+
 @pytest.fixture(autouse=True)
-def _own_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _own_world(tmp_path: Path, converted_networks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the user's settings, weights or state, or reaches the network by accident."""
     for name in [n for n in os.environ if n.startswith("CNNKIT_") and n != "CNNKIT_TEST_DATA"]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("CNNKIT_CACHE_DIR", str(converted_networks))
+    # What a test answers must not hang on the verdict that an earlier one came to.
+    monkeypatch.setenv("CNNKIT_CLASSIFY_PRECISION", "float32")
     monkeypatch.setenv("CNNKIT_WEIGHTS_URL", "http://127.0.0.1:9/nothing-listens-here")
 
 

@@ -39,6 +39,7 @@ THIRD_PARTY = {
     "outputs": {"numpy", "PIL", "h5py"},
     "nets": {"numpy", "keras", "tensorflow"},
     "engines": {"numpy"},
+    "engines/openvino_engine": {"numpy", "openvino"},
     "tasks": {"numpy"},
     "commands": {"click"},
     "cli": {"click"},

@@ -6,7 +6,13 @@ from typing import Any, get_args
 import click
 
 from cnnkit.commands.emit import by_suffix, emit
-from cnnkit.commands.options import gather, input_options, output_options, talk_options
+from cnnkit.commands.options import (
+    engine_options,
+    gather,
+    input_options,
+    output_options,
+    talk_options,
+)
 from cnnkit.commands.talk import Talk
 from cnnkit.records import Classification, Crops, Fit, Interpolation
 from cnnkit.zoo.catalog import DEFAULT_MODEL
@@ -47,15 +53,7 @@ from cnnkit.zoo.catalog import DEFAULT_MODEL
     type=click.Choice(get_args(Interpolation)),
     help="How a picture is resized.  [default: the network's own]",
 )
-@click.option(
-    "--batch-size",
-    default=32,
-    type=click.IntRange(1, 4096),
-    help="Pictures per run of the network.",
-)
-@click.option(
-    "--threads", type=click.IntRange(1, 1024), help="Cores to use.  [default: all that are allowed]"
-)
+@engine_options
 @click.option(
     "--seed",
     default=0,

@@ -2,12 +2,13 @@
 
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import click
 
 from cnnkit.commands.talk import Talk
 from cnnkit.outputs.tables import FORMATS
+from cnnkit.records import Precision, Runtime
 
 if TYPE_CHECKING:
     from cnnkit.tasks.inputs import Inputs
@@ -44,6 +45,28 @@ def output_options(command: Command) -> Command:
             help="How answers are written. [default: by the suffix of -o, or text]",
         ),
         click.option("-o", "--output", metavar="FILE", help="Write answers there, not to stdout."),
+    )(command)  # fmt: skip
+
+
+def engine_options(command: Command) -> Command:
+    """`--engine`, `--precision`, `--batch-size` and `--threads`; names as the tasks take them."""
+    return _together(
+        click.option(
+            "--engine", default="auto", type=click.Choice(get_args(Runtime)),
+            help="What runs the network; auto is openvino on a processor, keras on a GPU.",
+        ),
+        click.option(
+            "--precision", default="auto", type=click.Choice(get_args(Precision)),
+            help="auto is bfloat16 where an earlier run saw it answer as float32 does.",
+        ),
+        click.option(
+            "--batch-size", type=click.IntRange(1, 4096),
+            help="Pictures per run of the network.  [default: what suits the engine]",
+        ),
+        click.option(
+            "--threads", type=click.IntRange(1, 1024),
+            help="Cores to use.  [default: all that are allowed]",
+        ),
     )(command)  # fmt: skip
 
 

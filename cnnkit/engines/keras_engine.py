@@ -6,7 +6,7 @@ import os
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnkit.engines.base import Engine, Source
+from cnnkit.engines.base import Answers, Engine, Source
 from cnnkit.engines.quiet import quiet
 from cnnkit.errors import UsageError
 
@@ -16,9 +16,12 @@ log = logging.getLogger(__name__)
 class KerasEngine(Engine):
     """Runs the network as one TensorFlow graph."""
 
+    name = "keras"
+
     def __init__(self, source: Source, *, batch_size: int, threads: int) -> None:
         """Build the network and load its weights; TensorFlow is imported here."""
-        super().__init__(batch_size)
+        # TensorFlow shares the cores out itself: one batch at a time, and the next one waiting.
+        super().__init__(precision="float32", batch_size=batch_size, in_flight=1)
         verbose = log.isEnabledFor(logging.DEBUG)
         os.environ.setdefault("KERAS_BACKEND", "tensorflow")
         if not verbose:
@@ -36,19 +39,18 @@ class KerasEngine(Engine):
             from cnnkit.nets.build import build, with_recipe
 
             model = build(source.network, source.weights, seed=source.seed)
-            self._model = with_recipe(model, source.recipe)
+            self.model = with_recipe(model, source.recipe, source.layers)
             shape = (None, source.recipe.height, source.recipe.width, 3)
             self._graph = tf.function(
-                lambda pixels: self._model(pixels, training=False),
+                lambda pixels: tuple(keras.tree.flatten(self.model(pixels, training=False))),
                 input_signature=[tf.TensorSpec(shape, tf.uint8)],
             ).get_concrete_function()
 
-    def run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """One batch: uint8 RGB (n, H, W, 3) → float32 (n, classes)."""
+    def run(self, pixels: NDArray[np.uint8]) -> Answers:
+        """One batch: uint8 RGB (n, H, W, 3) → float32 (n, …) per layer."""
         import tensorflow as tf
 
-        outputs: NDArray[np.float32] = self._graph(tf.constant(pixels)).numpy()
-        return outputs
+        return tuple(array.numpy() for array in self._graph(tf.constant(pixels)))
 
 
 def _limit_threads(threads: int) -> None:

@@ -7,7 +7,7 @@ source pauses: nobody should wait for a picture that may never come.
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -28,6 +28,11 @@ class Batch:
     paths: list[str] = field(default_factory=list)
     pictures: list[Pixels | Skipped] = field(default_factory=list)
 
+    @property
+    def readable(self) -> bool:
+        """Whether any picture of it could be read."""
+        return any(not isinstance(picture, Skipped) for picture in self.pictures)
+
     def pixels(self) -> Pixels:
         """Every view of every readable picture: uint8 (n · views, H, W, 3)."""
         return np.concatenate([p for p in self.pictures if not isinstance(p, Skipped)])
@@ -40,12 +45,15 @@ class _End:
 
 def batched(
     paths: Iterable[str], load: Load, *, size: int, threads: int, ahead: int | None = None
-) -> Iterator[Batch]:
+) -> Generator[Batch]:
     """Yield batches of up to `size` pictures, in order; the last one may be short.
 
     `load` turns a path into a picture and runs on `threads` threads, at most `ahead` pictures
     (default: two batches) before the caller, so memory does not grow with the list. An error
     raised by `paths` or `load` is raised here, after everything before it was handed on.
+
+    An empty batch says that the next picture is not there yet, or that an error comes: now is
+    the time to finish what was handed on before.
     """
     stop = threading.Event()
     waiting: queue.Queue[tuple[str, Future[Pixels | Skipped]] | _End] = queue.Queue(
@@ -91,31 +99,38 @@ def _feed(
 
 def _collect(
     waiting: "queue.Queue[tuple[str, Future[Pixels | Skipped]] | _End]", size: int
-) -> Iterator[Batch]:
-    batch, end = Batch(), None
+) -> Generator[Batch]:
+    batch, end, told = Batch(), None, True
     while end is None:
+        if not told and waiting.empty():
+            yield Batch()
+            told = True
         try:
             item = waiting.get(timeout=PATIENCE if batch.paths else None)
         except queue.Empty:
             yield batch
-            batch = Batch()
+            batch, told = Batch(), False
             continue
         if isinstance(item, _End):
             end = item
         else:
             path, future = item
-            if batch.paths and not _ready(future):
+            if not told and not future.done():
+                yield Batch()
+                told = True
+            if batch.paths and (not _ready(future) or future.exception() is not None):
                 yield batch
-                batch = Batch()
-            if batch.paths and future.exception() is not None:
-                yield batch
-                batch = Batch()
+                batch, told = Batch(), False
+            if future.exception() is not None and not told:
+                yield Batch()
             batch.paths.append(path)
             batch.pictures.append(future.result())
         if batch.paths and (end or len(batch.paths) >= size):
             yield batch
-            batch = Batch()
+            batch, told = Batch(), False
     if end.error is not None:
+        if not told:
+            yield Batch()
         raise end.error
 
 

@@ -21,6 +21,8 @@ from cnnkit.records import Crops, Recipe
 Box = tuple[int, int, int, int]
 Size = tuple[int, int]
 Pixels = NDArray[np.uint8]
+# The part of an image that is the picture; not whole where a JPEG was decoded at a fraction.
+Extent = tuple[float, float, float, float]
 
 CROPS: tuple[int, ...] = get_args(Crops)
 # The mean colour of ImageNet's photographs, so that a padded border says as little as possible.
@@ -65,8 +67,14 @@ def views(width: int, height: int, recipe: Recipe, crops: int = 1) -> list[View]
     return _mirrored(cuts) if crops == 10 else cuts
 
 
-def render(image: Image.Image, cuts: list[View], recipe: Recipe) -> Pixels:
-    """Cut the views from an RGB picture: uint8 (views, height, width, 3)."""
+def render(
+    image: Image.Image, cuts: list[View], recipe: Recipe, extent: Extent | None = None
+) -> Pixels:
+    """Cut the views from an RGB picture: uint8 (views, height, width, 3).
+
+    `extent` is the part of `image` that the views are views of, in pixels; all of it by default.
+    """
+    extent = extent or (0, 0, *image.size)
     resized: dict[Size, Image.Image | None] = {}
     made: dict[tuple[Size, Box, bool], Pixels] = {}
     out = np.empty((len(cuts), recipe.height, recipe.width, 3), np.uint8)
@@ -74,8 +82,8 @@ def render(image: Image.Image, cuts: list[View], recipe: Recipe) -> Pixels:
         key = (view.resize, view.box, view.reduce)
         if key not in made:
             if view.resize not in resized:
-                resized[view.resize] = _resized(image, view.resize, recipe)
-            made[key] = _cut(image, resized[view.resize], view, recipe)
+                resized[view.resize] = _resized(image, extent, view.resize, recipe)
+            made[key] = _cut(image, extent, resized[view.resize], view, recipe)
         out[i] = made[key][:, ::-1] if view.mirror else made[key]
     return out
 
@@ -176,14 +184,16 @@ def _mirrored(cuts: list[View]) -> list[View]:
     return cuts + [View(v.resize, v.box, mirror=True, reduce=v.reduce) for v in cuts]
 
 
-def _resized(image: Image.Image, size: Size, recipe: Recipe) -> Image.Image | None:
+def _resized(image: Image.Image, extent: Extent, size: Size, recipe: Recipe) -> Image.Image | None:
     """The whole picture resized; None where it is so narrow that the whole would be a bomb."""
     if size[0] * size[1] > _LARGEST_RESIZED:
         return None
-    return image.resize(size, _RESAMPLE[recipe.interpolation])
+    return image.resize(size, _RESAMPLE[recipe.interpolation], extent)
 
 
-def _cut(image: Image.Image, resized: Image.Image | None, view: View, recipe: Recipe) -> Pixels:
+def _cut(
+    image: Image.Image, extent: Extent, resized: Image.Image | None, view: View, recipe: Recipe
+) -> Pixels:
     resample = _RESAMPLE[recipe.interpolation]
     left, top, right, bottom = view.box
     inner = (max(left, 0), max(top, 0), min(right, view.resize[0]), min(bottom, view.resize[1]))
@@ -193,7 +203,7 @@ def _cut(image: Image.Image, resized: Image.Image | None, view: View, recipe: Re
         part = resized.crop(inner)
     else:
         part = image.resize(
-            (inner[2] - inner[0], inner[3] - inner[1]), resample, _source_box(image, view, inner)
+            (inner[2] - inner[0], inner[3] - inner[1]), resample, _source_box(extent, view, inner)
         )
     if inner != view.box:
         ground = Image.new("RGB", (right - left, bottom - top), PADDING)
@@ -204,16 +214,18 @@ def _cut(image: Image.Image, resized: Image.Image | None, view: View, recipe: Re
     return np.asarray(part)
 
 
-def _source_box(image: Image.Image, view: View, inner: Box) -> tuple[float, float, float, float]:
+def _source_box(extent: Extent, view: View, inner: Box) -> Extent:
     """The part of the source that becomes `inner`.
 
     To resize only that part is faster, but some pixels then differ by a few levels from what
-    everybody else gets by resizing the whole: only for pictures that cannot be had otherwise.
+    everybody else gets by resizing the whole, for Pillow may take rows before columns in the one
+    and not in the other: only for pictures that cannot be had otherwise.
     """
-    across, down = image.width / view.resize[0], image.height / view.resize[1]
+    left, top, right, bottom = extent
+    across, down = (right - left) / view.resize[0], (bottom - top) / view.resize[1]
     return (
-        inner[0] * across,
-        inner[1] * down,
-        min(inner[2] * across, image.width),
-        min(inner[3] * down, image.height),
+        left + inner[0] * across,
+        top + inner[1] * down,
+        min(left + inner[2] * across, right),
+        min(top + inner[3] * down, bottom),
     )

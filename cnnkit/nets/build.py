@@ -7,6 +7,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from keras.src.backend.common import global_state
 
 from cnnkit.errors import WeightsError
 from cnnkit.images.recipes import scaled
@@ -42,21 +43,31 @@ def build(
     return model
 
 
-def with_recipe(model: keras.Model, recipe: Recipe) -> keras.Model:
-    """The same network eating uint8 RGB (n, H, W, 3): the recipe's scaling is in the graph."""
+def with_recipe(
+    model: keras.Model, recipe: Recipe, layers: tuple[str, ...] = ("",)
+) -> keras.Model:
+    """The same network eating uint8 RGB (n, H, W, 3): the recipe's scaling is in the graph.
+
+    It answers with the outputs of `layers`, in a list if they are several; "" is the last layer.
+    """
     with _settings_of_published_weights():
+        outputs = [model.get_layer(name).output if name else model.output for name in layers]
         pixels = keras.Input((recipe.height, recipe.width, 3), dtype="uint8", name="pixels")
         values = scaled(keras.ops.cast(pixels, "float32"), recipe)
-        return keras.Model(pixels, model(values), name=model.name)
+        answers = keras.Model(model.inputs, outputs)(values)
+        return keras.Model(pixels, answers, name=model.name)
 
 
 @contextmanager
 def _settings_of_published_weights() -> Iterator[None]:
     """Channels last and float32, whatever keras.json or the calling program has set.
 
-    Its random numbers go on afterwards as if nothing had happened.
+    Layers get the names that they have in a fresh process. The caller's random numbers and names
+    go on afterwards as if nothing had happened.
     """
     drawn, drawn_by_numpy = random.getstate(), np.random.get_state()
+    names = global_state.get_global_attribute("object_name_uids")
+    global_state.set_global_attribute("object_name_uids", None)
     data_format, policy = keras.config.image_data_format(), keras.config.dtype_policy()
     keras.config.set_image_data_format("channels_last")
     keras.config.set_dtype_policy("float32")
@@ -65,6 +76,7 @@ def _settings_of_published_weights() -> Iterator[None]:
     finally:
         random.setstate(drawn)
         np.random.set_state(drawn_by_numpy)
+        global_state.set_global_attribute("object_name_uids", names)
         keras.config.set_image_data_format(data_format)
         keras.config.set_dtype_policy(policy)
 

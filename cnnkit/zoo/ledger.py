@@ -23,13 +23,14 @@ class Sight:
     """One file as it was when it was last read.
 
     `sha256` is the trusted one, of the first sight; `verdict` is what the last reading said of
-    the file and of the hash `published` for it.
+    the file and of the hash `published` for it; `now` is the sha256 of that reading.
     """
 
     sha256: str
     verdict: Verdict
     seen: tuple[int, int, int]
     published: str = ""
+    now: str = ""
 
 
 def check(path: Path, published: str, *, anew: bool = False) -> Verdict:
@@ -41,24 +42,41 @@ def check(path: Path, published: str, *, anew: bool = False) -> Verdict:
     be read.
     """
     known = _read().get(_key(path))
-    stamp = _stamp(path)
-    if known and (known.seen, known.published) == (stamp, published) and not anew:
+    if known and (known.seen, known.published) == (_stamp(path), published) and not anew:
         return known.verdict
+    return _look(path, published, known).verdict
+
+
+def identity(path: Path) -> str:
+    """The sha256 of the file as it is now; an untouched file is not read again.
+
+    Raises `WeightsError` where it cannot be read.
+    """
+    known = _read().get(_key(path))
+    if known and known.seen == _stamp(path) and known.now:
+        return known.now
+    return _look(path, known.published if known else "", known).now
+
+
+def _look(path: Path, published: str, known: Sight | None) -> Sight:
+    """Read the file, compare it with what is known, and write down what was seen."""
+    stamp = _stamp(path)
     sha256, md5 = digests(path)
     if published:
         verdict: Verdict = "verified" if published in (sha256, md5) else "unpublished"
     else:
         verdict = "changed" if known and known.sha256 != sha256 else "recorded"
     trusted = known.sha256 if known and verdict == "changed" else sha256
-    _write(path, Sight(trusted, verdict, stamp, published))
-    return verdict
+    sight = Sight(trusted, verdict, stamp, published, sha256)
+    _write(path, sight)
+    return sight
 
 
 def trust(path: Path) -> None:
     """Take the file as it is now for the one first seen."""
     stamp = _stamp(path)
     sha256, _ = digests(path)
-    _write(path, Sight(sha256, "recorded", stamp))
+    _write(path, Sight(sha256, "recorded", stamp, now=sha256))
 
 
 def forget(path: Path) -> None:
@@ -108,7 +126,11 @@ def _read() -> dict[str, Sight]:
         stored = json.loads(_file().read_text("utf-8"))
         return {
             path: Sight(
-                entry["sha256"], entry["verdict"], tuple(entry["seen"]), entry.get("published", "")
+                entry["sha256"],
+                entry["verdict"],
+                tuple(entry["seen"]),
+                entry.get("published", ""),
+                entry.get("now", ""),
             )
             for path, entry in stored.items()
             if entry["verdict"] in get_args(Verdict)

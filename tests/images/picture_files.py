@@ -10,8 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from cnnkit.images.decode import decode
+from cnnkit.images.decode import Picture, decode, decode_reduced
 from cnnkit.records import Skipped
+
+ORIENTATION = 0x0112
+# What was done to the upright picture before it was stored, by the tag that undoes it.
+STORED_AS = {
+    1: None,
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
 
 
 def encoded(image: Image.Image, format: str, **options: Any) -> bytes:
@@ -26,11 +39,27 @@ def written(folder: Path, content: bytes, name: str = "picture") -> str:
     return str(path)
 
 
-def decoded(path: str, wanted: tuple[int, int] | None = None) -> Image.Image:
-    image = decode(path, wanted)
+def turned(upright: Image.Image, orientation: int, format: str, **options: Any) -> bytes:
+    """A file that stores the picture in another way, and says so in its EXIF block."""
+    how = STORED_AS[orientation]
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    stored = upright if how is None else upright.transpose(how)
+    return encoded(stored, format, exif=exif, **options)
+
+
+def decoded(path: str) -> Image.Image:
+    image = decode(path)
     assert isinstance(image, Image.Image), image
     assert image.mode == "RGB"
     return image
+
+
+def reduced(path: str, wanted: tuple[int, int] | None) -> Picture:
+    picture = decode_reduced(path, wanted)
+    assert isinstance(picture, Picture), picture
+    assert picture.image.mode == "RGB"
+    return picture
 
 
 def kind(path: str) -> str:

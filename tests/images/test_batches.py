@@ -4,6 +4,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -82,7 +83,8 @@ class TestOrder:
         given = batched(iter(numbers(count)), pixels_of, size=size, threads=threads, ahead=ahead)
         batches = list(given)
         assert agrees(flat(batches), numbers(count))
-        assert all(1 <= len(b.paths) <= size for b in batches)
+        assert all(len(b.paths) <= size for b in batches)
+        assert not any(not (a.paths or b.paths) for a, b in pairwise(batches)), "said twice"
 
     def test_full_batches_and_a_short_last_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("cnnkit.images.batches.PATIENCE", SOON)
@@ -97,7 +99,7 @@ class TestOrder:
             ready.set()
 
         batches = batched(source(), load, size=4, threads=10, ahead=10)
-        assert [len(b.paths) for b in batches] == [4, 4, 2]
+        assert [len(b.paths) for b in batches if b.paths] == [4, 4, 2]
 
     def test_an_empty_source(self) -> None:
         assert list(batched([], pixels_of, size=4, threads=2)) == []
@@ -125,8 +127,7 @@ class TestSlowSources:
         assert not goes_on.is_set()
         assert paths == numbers(3)
         goes_on.set()
-        assert next(batches).paths == ["3"]
-        assert list(batches) == []
+        assert agrees(flat(list(batches)), ["3"])
 
     def test_a_batch_is_handed_on_while_a_picture_takes_long(self) -> None:
         goes_on = threading.Event()
@@ -143,6 +144,21 @@ class TestSlowSources:
         goes_on.set()
         assert [path for b in batches for path in b.paths] == ["2"]
 
+    def test_it_says_so_when_the_next_picture_is_not_there_yet(self) -> None:
+        goes_on = threading.Event()
+
+        def load(path: str) -> Pixels | Skipped:
+            assert path != "4" or goes_on.wait(SOON)
+            return pixels_of(path)
+
+        batches = batched(numbers(5), load, size=4, threads=4)
+        paths: list[str] = []
+        while len(paths) < 4:
+            paths += next(batches).paths
+        assert next(batches).paths == []
+        goes_on.set()
+        assert [b.paths for b in batches] == [["4"]]
+
 
 class TestReadAhead:
     def test_it_is_bounded(self) -> None:
@@ -158,7 +174,7 @@ class TestReadAhead:
         time.sleep(0.5)
         # One batch given, two waiting, and what the feeder holds in its hand.
         assert 4 <= len(loaded) <= 4 + 2 * 4 + 2
-        batches.close()  # type: ignore[attr-defined]
+        batches.close()
 
     def test_it_can_be_set(self) -> None:
         loaded: list[str] = []
@@ -172,7 +188,7 @@ class TestReadAhead:
         assert eventually(lambda: len(loaded) >= 20)
         time.sleep(0.2)
         assert len(loaded) <= 2 + 20 + 2
-        batches.close()  # type: ignore[attr-defined]
+        batches.close()
 
 
 class TestErrors:
@@ -222,7 +238,7 @@ class TestClosing:
         batches = batched(source(), pixels_of, size=4, threads=3)
         next(batches)
         assert decoders()
-        batches.close()  # type: ignore[attr-defined]
+        batches.close()
         assert eventually(lambda: not decoders())
         assert closed.wait(SOON)
 
@@ -240,7 +256,7 @@ class TestClosing:
         batches = batched(source(), pixels_of, size=4, threads=1)
         assert next(batches).paths == ["0"]
         start = time.monotonic()
-        batches.close()  # type: ignore[attr-defined]
+        batches.close()
         assert time.monotonic() - start < SOON / 2
         assert all(t.daemon for t in threading.enumerate() if t.name == "paths")
         never.set()

@@ -12,23 +12,22 @@ from PIL import Image
 from cnnkit.images.decode import FORMATS, to_rgb
 from cnnkit.records import PICTURE_SUFFIXES
 from tests.conftest import picture
-from tests.images.picture_files import chunk, decoded, distance, encoded, kind, levels, png, written
+from tests.images.picture_files import (
+    STORED_AS,
+    chunk,
+    decoded,
+    distance,
+    encoded,
+    kind,
+    levels,
+    png,
+    reduced,
+    turned,
+    written,
+)
 
 # As the program does it: decoders warn about odd files, records say what matters.
 pytestmark = pytest.mark.filterwarnings(r"ignore:::PIL\.")
-
-ORIENTATION = 0x0112
-# What was done to the upright picture before it was stored, by the tag that undoes it.
-STORED_AS = {
-    1: None,
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_90,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_270,
-}
 
 
 class TestOrientation:
@@ -52,22 +51,14 @@ class TestOrientation:
         tolerance: float,
     ) -> None:
         upright = picture(40, 24)
-        how = STORED_AS[orientation]
-        stored = upright if how is None else upright.transpose(how)
-        exif = Image.Exif()
-        exif[ORIENTATION] = orientation
-        path = written(tmp_path, encoded(stored, format, exif=exif, **options))
+        path = written(tmp_path, turned(upright, orientation, format, **options))
         assert distance(decoded(path), upright) <= tolerance
 
     @pytest.mark.parametrize("orientation", [5, 6, 7, 8])
     def test_a_reduced_jpeg_is_turned_too(self, tmp_path: Path, orientation: int) -> None:
         upright = picture(800, 600)
-        exif = Image.Exif()
-        exif[ORIENTATION] = orientation
-        how = STORED_AS[orientation]
-        assert how is not None
-        path = written(tmp_path, encoded(upright.transpose(how), "JPEG", exif=exif))
-        image = decoded(path, (100, 100))
+        path = written(tmp_path, turned(upright, orientation, "JPEG"))
+        image = reduced(path, (100, 100)).image
         assert image.size == (400, 300)
         assert distance(image, upright.resize((400, 300), Image.Resampling.BOX)) < 2
 

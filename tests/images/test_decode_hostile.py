@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, UnidentifiedImageError
 
-from cnnkit.images.decode import decode
+from cnnkit.images.decode import decode, decode_reduced
 from cnnkit.records import Skipped
 from tests.conftest import picture
 from tests.images.picture_files import chunk, decoded, distance, encoded, kind, png, written
@@ -199,15 +199,19 @@ class TestAnyBytes:
     """Neither an exception nor a picture of no size, whatever stands in the file."""
 
     def settled(self, folder: Path, content: bytes) -> None:
-        image = decode(written(folder, content), (8, 8))
-        if isinstance(image, Skipped):
-            assert image.kind in (
+        picture = decode_reduced(written(folder, content), (8, 8))
+        if isinstance(picture, Skipped):
+            assert picture.kind in (
                 *("empty", "format", "truncated", "damaged", "unreadable", "too_large"),
             )
         else:
+            image = picture.image
             assert image.mode == "RGB"
             assert min(image.size) > 0
             assert np.asarray(image).shape == (image.height, image.width, 3)
+            left, top, right, bottom = picture.extent
+            assert 0 <= left < right <= image.width
+            assert 0 <= top < bottom <= image.height
 
     @PATIENT
     @given(content=st.binary(max_size=300))

@@ -14,6 +14,7 @@ from cnnkit.errors import UsageError
 from cnnkit.images.geometry import (
     GOOGLENET_SCALES,
     PADDING,
+    Extent,
     Pixels,
     View,
     render,
@@ -162,13 +163,36 @@ class TestSharing:
         monkeypatch.setattr("cnnkit.images.geometry._LARGEST_RESIZED", 0)
         self.compare(picture(*size), Recipe(31, 33, "crop", interpolation), at_most=1)
 
-    def compare(self, image: Image.Image, recipe: Recipe, *, at_most: int) -> None:
-        view = views(*image.size, recipe)[0]
-        whole = image.resize(view.resize, RESAMPLE[recipe.interpolation])
+    @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+    @pytest.mark.parametrize(("largest", "at_most"), [(1 << 24, 0), (0, 1)])
+    @pytest.mark.parametrize("size", [(301, 203), (97, 240)])
+    def test_a_view_of_an_extent_is_a_part_of_the_extent(
+        self,
+        interpolation: Interpolation,
+        largest: int,
+        at_most: int,
+        size: tuple[int, int],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr("cnnkit.images.geometry._LARGEST_RESIZED", largest)
+        recipe, extent = Recipe(31, 33, "crop", interpolation), (20.5, 10.25, size[0], size[1] - 5)
+        self.compare(picture(*size), recipe, at_most=at_most, extent=extent)
+
+    def compare(
+        self,
+        image: Image.Image,
+        recipe: Recipe,
+        *,
+        at_most: int,
+        extent: Extent | None = None,
+    ) -> None:
+        cuts = views(*image.size, recipe)
+        view = cuts[0]
+        whole = image.resize(view.resize, RESAMPLE[recipe.interpolation], extent)
         left, top, right, bottom = view.box
         ground = Image.new("RGB", (right - left, bottom - top), PADDING)
         ground.paste(whole, (-left, -top))
-        assert apart(seen(image, recipe)[0], ground) <= at_most
+        assert apart(render(image, cuts, recipe, extent)[0], ground) <= at_most
 
     @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
     @pytest.mark.parametrize("crops", [5, 10, 144])

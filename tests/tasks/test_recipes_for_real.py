@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cnnkit.records import Classification, Recipe
+from cnnkit.records import Classification, Recipe, Runtime
 from cnnkit.tasks.classify import classify
 from cnnkit.zoo.catalog import Network, find
 
@@ -52,11 +53,14 @@ def case(
     keras.backend.clear_session()
 
 
-def answers_of(network: Network, photos: list[Path]) -> NDArray[np.float32]:
+def answers_of(
+    network: Network, photos: list[Path], engine: Runtime = "keras"
+) -> NDArray[np.float32]:
     """The probabilities that cnnkit gives, in the order of the classes."""
     records = classify(
-        photos, model=network.name, top=1000, fit="stretch", interpolation="bilinear", threads=2
-    )
+        photos, model=network.name, top=1000, fit="stretch", interpolation="bilinear", threads=2,
+        engine=engine, precision="float32",
+    )  # fmt: skip
     scores = np.zeros((len(photos), 1000), np.float32)
     for row, record in zip(scores, records, strict=True):
         assert isinstance(record, Classification)
@@ -86,9 +90,10 @@ def test_answers_are_those_of_plain_keras_and_no_mutant_recipe_gives_them(
     # The pictures must make a difference, or equal answers would say nothing.
     assert np.abs(expected[0] - expected[1]).max() > 1e-3
 
-    np.testing.assert_allclose(answers_of(network, photos), expected, atol=1e-4)
+    for engine in get_args(Runtime)[1:]:
+        np.testing.assert_allclose(answers_of(network, photos, engine), expected, atol=1e-4)
 
     for name, mutant in mutants(network).items():
-        monkeypatch.setattr("cnnkit.tasks.classify.find", lambda _, mutant=mutant: mutant)
+        monkeypatch.setattr("cnnkit.tasks.network.find", lambda _, mutant=mutant: mutant)
         strayed = np.abs(answers_of(network, photos) - expected).max()
         assert strayed > 2e-3, f"{name}: {strayed:g}"
