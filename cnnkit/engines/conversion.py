@@ -7,6 +7,7 @@ Compiling it anew takes a tenth of a second; to keep compiled graphs would save 
 import dataclasses
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from cnnkit.engines import cache
 from cnnkit.engines.base import Answers, RuntimeUnfit, Source
+from cnnkit.engines.rounding import corrected_biases
 from cnnkit.errors import CnnkitError
 from cnnkit.records import Recipe
 from cnnkit.zoo import ledger
@@ -26,10 +28,25 @@ log = logging.getLogger(__name__)
 _GRAPH = 1
 # How far float32 may be from Keras, over the largest value of an answer.
 TOLERANCE = 1e-3
+# Pictures over which the means for bfloat16 are taken: noise does as well as photographs.
+_CALIBRATION = 16
+_BIASES = "bfloat16-biases.npy"
 
 
-def converted(core: Any, source: Source, threads: int) -> tuple[Any, cache.Entry | None]:
-    """The network read by the `openvino.Core`, and where it is kept, if it can be kept.
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """A network in float32, an `openvino.Model`, and where it is kept, if it can be kept.
+
+    `biases` are those with which bfloat16 strays least: see `rounding`.
+    """
+
+    model: Any
+    biases: NDArray[np.float32]
+    entry: cache.Entry | None
+
+
+def converted(core: Any, source: Source, threads: int) -> Converted:
+    """The network, read or converted by the `openvino.Core`.
 
     Raises `RuntimeUnfit` where it cannot be converted, or does not answer as Keras does; the
     cache remembers that too.
@@ -52,8 +69,9 @@ def converted(core: Any, source: Source, threads: int) -> tuple[Any, cache.Entry
         log.info("The converted network cannot be kept: %s.", error)
         # Its files stay readable to this process after they are gone.
         with TemporaryDirectory() as folder:
-            return _read(core, cache.fill(Path(folder), facts, build)), None
-    return _read(core, entry), entry
+            passing = _read(core, cache.fill(Path(folder), facts, build))
+            return dataclasses.replace(passing, entry=None)
+    return _read(core, entry)
 
 
 def differences(expected: Answers, received: Answers) -> list[float]:
@@ -116,6 +134,8 @@ def _convert(core: Any, source: Source, threads: int, folder: Path) -> Mapping[s
         path = export_model(keras.model, "openvino", folder)
         model = core.read_model(path)
         strays = max(_strays(core, model, keras, source.recipe))
+        pixels = probes(source.recipe.height, source.recipe.width, _CALIBRATION)
+        np.save(folder / _BIASES, corrected_biases(core, model, pixels))
     except (CnnkitError, OSError, MemoryError):
         raise
     except Exception as error:  # converters raise anything for what they do not know
@@ -135,7 +155,8 @@ def _strays(core: Any, model: Any, keras: Any, recipe: Recipe) -> list[float]:
     return differences(keras.run(pixels), tuple(received[i] for i in range(len(received))))
 
 
-def _read(core: Any, entry: cache.Entry) -> Any:
+def _read(core: Any, entry: cache.Entry) -> Converted:
     if "unfit" in entry.facts:
         raise RuntimeUnfit(f"On openvino {entry.facts['model']} {entry.facts['unfit']}.")
-    return core.read_model(entry.folder / "model.xml")
+    biases = np.load(entry.folder / _BIASES, allow_pickle=False)
+    return Converted(core.read_model(entry.folder / "model.xml"), biases, entry)

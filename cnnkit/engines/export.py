@@ -1,9 +1,11 @@
 """A Keras network → a file that a runtime reads, and that file at work in its own runtime."""
 
 import logging
+import secrets
+import shutil
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -17,18 +19,21 @@ from cnnkit.engines.base import Answers, Engine
 from cnnkit.engines.conversion import TOLERANCE, differences, probes
 from cnnkit.engines.quiet import quiet
 from cnnkit.errors import CnnkitError, GateFailed, OutputError
+from cnnkit.records import Recipe
 
 log = logging.getLogger(__name__)
 # uint8 (n, H, W, 3) → float32 (n, classes).
 _Predict = Callable[[NDArray[np.uint8]], Any]
 _BATCH = 8
+# What lies beside the file in an export's folder.
+RECIPE, LABELS = "recipe.json", ("labels.json", "labels.txt")
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One format: the file or folder to open, what Keras calls it, and who opens it.
 
-    `packages` are needed to write the file and to compare it; `install` brings them.
+    `packages` are needed to write the file and to compare it.
     """
 
     file: str
@@ -36,17 +41,17 @@ class Kind:
     runtime: str
     opened: Callable[[Path, int], _Predict]
     packages: tuple[str, ...] = ()
-    install: str = ""
 
 
 def require(format: str) -> None:
     """Raise `CnnkitError` with what to type where a package for the format is missing."""
-    kind = KINDS[format]
-    missing = [name for name in kind.packages if find_spec(name) is None]
+    needed = KINDS[format].packages
+    missing = [name for name in needed if find_spec(name) is None]
     if missing:
+        wanted = "'cnnkit[onnx]'" if format == "onnx" else " ".join(missing)
         raise CnnkitError(
-            f"Expected the packages {', '.join(kind.packages)} for the format {format}. "
-            f"Received: no {', '.join(missing)}. Type: {kind.install}"
+            f"Expected {', '.join(needed)} to be installed for the format {format}. "
+            f"Received: no {', '.join(missing)}. Type: pip install {wanted}"
         )
 
 
@@ -70,7 +75,9 @@ def export_scores(model: Any, format: str, folder: Path) -> Path:
     """
     import keras
 
-    scores = keras.Model(model.inputs, model.outputs[0], name=model.name)
+    (pixels,) = model.inputs
+    scores = keras.Model(pixels, model.outputs[0], name=model.name)
+    scores(pixels)  # Keras refuses to export what was never called
     try:
         return export_model(scores, format, folder)
     except OSError as error:
@@ -88,9 +95,9 @@ class Exported(Engine):
 
     def __init__(self, format: str, path: Path, *, threads: int) -> None:
         """Open the file. Raises `GateFailed` where its runtime cannot."""
-        super().__init__(precision="float32", batch_size=_BATCH, in_flight=1)
         self.name = KINDS[format].runtime
-        self._file = path.name
+        super().__init__(precision="float32", batch_size=_BATCH, in_flight=1)
+        self.file = path.name
         self._format = format
         with self._blamed("opened by"), _silence():
             self._predict = KINDS[format].opened(path, threads)
@@ -112,22 +119,182 @@ class Exported(Engine):
         except Exception as error:  # runtimes raise anything for what they do not know
             log.debug("%s", error, exc_info=True)
             raise GateFailed(
-                f"Expected {self._file} to be {deed} {self.name}. Received: {_reason(error)}. "
+                f"Expected {self.file} to be {deed} {self.name}. Received: {_reason(error)}. "
                 f"Nothing is kept. Type: --format {_another(self._format)}"
             ) from error
 
 
-def refuse_if_astray(exported: Exported, reference: Callable[[Any], Answers]) -> float:
-    """Compare an exported file with Keras on the probes; the largest difference found.
+def refuse_if_astray(
+    exported: Exported,
+    reference: Callable[[NDArray[np.uint8]], Answers],
+    recipe: Recipe,
+    tolerance: float = TOLERANCE,
+) -> None:
+    """Compare an exported file with Keras on pictures of noise.
 
-    It is relative to the largest score. Raises `GateFailed` where it is beyond `TOLERANCE`.
+    `tolerance` is over the largest score. Raises `GateFailed` where the file is beyond it.
     """
-    height, width = exported.size(reference)
-    pixels = probes(height, width)
+    pixels = probes(recipe.height, recipe.width)
     strays = max(differences(reference(pixels)[:1], exported.predict(pixels)))
-    if strays > TOLERANCE:
+    if strays > tolerance:
         raise GateFailed(
-            f"Expected {exported.name} to answer as Keras does, within {TOLERANCE:.0e} of the "
-            f"largest score. Received: {strays:.1e} on pictures of noise. Nothing is kept."
+            f"Expected the file to answer on {exported.name} as Keras does, within {tolerance:.1e} "
+            f"of the largest score. Received: {strays:.1e}, on pictures of noise. Nothing is kept. "
+            "If that is near enough, type: --tolerance LARGER"
         )
-    return strays
+
+
+@contextmanager
+def in_place(out: Path, force: bool) -> Iterator[Path]:
+    """An empty folder beside `out` that gets its name at the end, whole, or is gone.
+
+    Raises `OutputError` where `out` is taken, or the disk refuses.
+    """
+    refuse_if_taken(out, force)
+    made = [folder for folder in out.parents if not folder.exists()]
+    token = secrets.token_hex(8)
+    part, aside = (out.with_name(f".{token}{suffix}") for suffix in (".part", ".old"))
+    try:
+        part.mkdir(parents=True)
+        yield part
+        refuse_if_taken(out, force)
+        _exchange(part, out, aside)
+        made = []
+    except OSError as error:
+        raise OutputError(f"{out} cannot be written: {error.strerror or error}.") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(aside, ignore_errors=True)
+        with suppress(OSError):
+            for folder in made:
+                folder.rmdir()
+
+
+def refuse_if_taken(out: Path, force: bool) -> None:
+    """Raise `OutputError` unless `out` is not there, is empty or, with `force`, an export.
+
+    Whatever else lies in a folder is somebody's, and is never removed.
+    """
+    if out.is_dir() and out.samefile(Path()):
+        raise OutputError("Expected a folder of its own. Received: the one that you are in.")
+    try:
+        names = {path.name for path in out.iterdir()}
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise OutputError(f"{out} cannot be a folder: {error.strerror or error}.") from error
+    known = {"model.bin", RECIPE, *LABELS, *(kind.file for kind in KINDS.values())}
+    others = sorted(names - known)
+    if names and (others or RECIPE not in names):
+        raise OutputError(
+            f"Expected a folder that is empty or not there yet. Received: {out}, which holds "
+            f"{(others or sorted(names))[0]!r}. Type: --out ANOTHER"
+        )
+    if names and not force:
+        raise OutputError(
+            f"Expected a folder that is empty or not there yet. Received: {out}, an earlier "
+            "export. Type: --force to replace it, or --out ANOTHER"
+        )
+
+
+def _exchange(part: Path, out: Path, aside: Path) -> None:
+    try:
+        if out.is_dir() and any(out.iterdir()):
+            out.rename(aside)
+        part.rename(out)
+    except BaseException:  # Ctrl-C as well: the earlier export is not lost
+        if aside.exists() and not out.exists():
+            aside.rename(out)
+        raise
+
+
+def _openvino_module() -> Any:
+    """OpenVINO, imported where it was first made to report on its use to nobody."""
+    import_module("cnnkit.engines.openvino_engine")
+    return import_module("openvino")
+
+
+def _openvino(path: Path, threads: int) -> _Predict:
+    core = _openvino_module().Core()
+    # Its own default is bfloat16 wherever the processor has it.
+    settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads}
+    compiled = core.compile_model(core.read_model(path), "CPU", settings)
+    return lambda pixels: compiled(pixels)[0]
+
+
+def _onnx(path: Path, threads: int) -> _Predict:
+    runtime = import_module("onnxruntime")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    (pixels_in,) = session.get_inputs()
+    return lambda pixels: session.run(None, {pixels_in.name: pixels})[0]
+
+
+def _saved_model(path: Path, threads: int) -> _Predict:
+    tensorflow = import_module("tensorflow")
+    # The threads are those that the network itself was given.
+    loaded = tensorflow.saved_model.load(str(path))
+    return lambda pixels: loaded.serve(tensorflow.constant(pixels)).numpy()
+
+
+def _litert(path: Path, threads: int) -> _Predict:
+    interpreter = _interpreter()(model_path=str(path), num_threads=threads)
+    interpreter.allocate_tensors()
+    (pixels_in,), (scores_out,) = interpreter.get_input_details(), interpreter.get_output_details()
+
+    def one(picture: NDArray[np.uint8]) -> Any:
+        interpreter.set_tensor(pixels_in["index"], picture[None])
+        interpreter.invoke()
+        return interpreter.get_tensor(scores_out["index"])
+
+    # One by one, as the file stands: for more it would have to be laid out anew.
+    return lambda pixels: np.concatenate([one(picture) for picture in pixels])
+
+
+def _interpreter() -> Any:
+    """LiteRT's own where it is installed; TensorFlow's, which is to leave it, otherwise."""
+    if find_spec("ai_edge_litert"):
+        return import_module("ai_edge_litert.interpreter").Interpreter
+    return import_module("tensorflow").lite.Interpreter
+
+
+def _drop_idle_inputs(path: Path) -> None:
+    """Take out the inputs that no node uses: nobody could feed them, and runtimes insist.
+
+    tf2onnx leaves constants behind as such, of EfficientNet's first layers for one.
+    """
+    onnx = import_module("onnx")
+    model = onnx.load(str(path))
+    used = {name for node in model.graph.node for name in node.input}
+    idle = [value for value in model.graph.input if value.name not in used]
+    for value in idle:
+        model.graph.input.remove(value)
+    if idle:
+        onnx.save(model, str(path))
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Hold converters' and runtimes' chatter back, unless the person asked for it."""
+    verbose = log.isEnabledFor(logging.DEBUG)
+    with quiet(verbose), warnings.catch_warnings():
+        warnings.simplefilter("default" if verbose else "ignore")
+        yield
+
+
+def _reason(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__)[:200].rstrip(". ")
+
+
+def _another(format: str) -> str:
+    return "litert" if format == "saved_model" else "saved_model"
+
+
+KINDS = {
+    "openvino": Kind("model.xml", "openvino", "OpenVINO", _openvino, ("openvino",)),
+    "onnx": Kind("model.onnx", "onnx", "ONNX Runtime", _onnx, ("onnx", "tf2onnx", "onnxruntime")),
+    "saved_model": Kind("saved_model", "tf_saved_model", "TensorFlow", _saved_model),
+    "litert": Kind("model.tflite", "litert", "LiteRT", _litert),
+}

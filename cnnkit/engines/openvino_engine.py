@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from cnnkit.engines.base import SCORES, Answers, Engine, Source
 from cnnkit.engines.cache import Entry
-from cnnkit.engines.conversion import converted
+from cnnkit.engines.conversion import Converted, converted
 from cnnkit.engines.fidelity import Trial, Verdict
+from cnnkit.engines.rounding import with_biases
 from cnnkit.errors import UsageError
 from cnnkit.records import Precision
 
@@ -46,14 +47,15 @@ class OpenvinoEngine(Engine):
             raise UsageError(
                 "This processor does not compute in bfloat16. Expected --precision float32."
             )
-        self._model, entry = converted(self._core, source, threads)
+        self._network = converted(self._core, source, threads)
+        entry = self._network.entry
         chosen: Literal["float32", "bfloat16"] = "float32" if precision == "auto" else precision
         verdict = _verdict(entry)
         if precision == "auto" and fast and verdict:
             chosen = "bfloat16" if verdict.holds else "float32"
         streams = -(-threads // _CORES_PER_STREAM)
         super().__init__(precision=chosen, batch_size=batch_size, in_flight=streams + 1)
-        self._compiled = _Compiled(self._core, self._model, chosen, threads, streams)
+        self._compiled = _Compiled(self._core, self._network, chosen, threads, streams)
         can_be_judged = source.layers == (SCORES, source.network.embedding)
         if precision == "auto" and fast and not verdict and can_be_judged:
             self.trial = Trial(self._in_bfloat16, lambda found: _keep(entry, found))
@@ -65,7 +67,7 @@ class OpenvinoEngine(Engine):
         return self._compiled.run(pixels)
 
     def _in_bfloat16(self, pixels: NDArray[np.uint8]) -> Answers:
-        compiled = _Compiled(self._core, self._model, "bfloat16", self._threads, 1)
+        compiled = _Compiled(self._core, self._network, "bfloat16", self._threads, 1)
         answers = [compiled.run(pixels[i : i + 1]) for i in range(len(pixels))]
         return tuple(np.concatenate(arrays) for arrays in zip(*answers, strict=True))
 
@@ -73,8 +75,12 @@ class OpenvinoEngine(Engine):
 class _Compiled:
     """The graph compiled for each batch shape when it first comes, and requests to run it."""
 
-    def __init__(self, core: Any, model: Any, precision: str, threads: int, streams: int) -> None:
-        self._core, self._model = core, model
+    def __init__(
+        self, core: Any, network: Converted, precision: str, threads: int, streams: int
+    ) -> None:
+        self._core, self._model = core, network.model
+        if precision == "bfloat16":
+            self._model = with_biases(network.model, network.biases)
         # OpenVINO's own default is bfloat16 wherever the processor has it.
         self._settings = {
             "INFERENCE_PRECISION_HINT": _HINTS[precision],

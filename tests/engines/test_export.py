@@ -1,0 +1,223 @@
+"""Exported files answer in their own runtimes as Keras does, or are refused."""
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cnnkit.engines import export as module
+from cnnkit.engines.base import SCORES, Source
+from cnnkit.engines.conversion import probes
+from cnnkit.engines.export import (
+    KINDS,
+    Exported,
+    export_scores,
+    in_place,
+    refuse_if_astray,
+    refuse_if_taken,
+    require,
+)
+from cnnkit.errors import CnnkitError, GateFailed, OutputError
+from cnnkit.zoo import weights as store
+from cnnkit.zoo.catalog import find
+
+pytestmark = pytest.mark.network
+
+
+def lacking(format: str) -> str:
+    return " ".join(name for name in KINDS[format].packages if find_spec(name) is None)
+
+
+EACH = [
+    pytest.param(
+        format,
+        marks=pytest.mark.skipif(bool(lacking(format)), reason=f"not installed: {lacking(format)}"),
+    )
+    for format in KINDS
+]
+
+
+@pytest.fixture(scope="module")
+def keras_engine() -> Any:
+    """patternnet with its own weights: random ones answer nearly alike, whatever they see."""
+    from cnnkit.engines.keras_engine import KerasEngine
+
+    network = find("patternnet")
+    source = Source(
+        network, network.recipe, store.path_of(network.top), layers=(SCORES, network.embedding)
+    )
+    return KerasEngine(source, batch_size=8, threads=2)
+
+
+@pytest.mark.parametrize("format", EACH)
+def test_an_exported_file_answers_as_keras_does(
+    format: str, keras_engine: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = export_scores(keras_engine.model, format, tmp_path)
+    assert path.exists() and path.name == KINDS[format].file
+    exported = Exported(format, path, threads=2)
+    recipe = find("patternnet").recipe
+    pixels = probes(recipe.height, recipe.width, 11)
+    expected = keras_engine.run(pixels)[0]
+    # Else equal answers would say nothing.
+    assert np.ptp(expected, axis=0).max() > 0.1
+    (received,) = exported.predict(pixels)
+    difference = float(np.abs(received - expected).max())
+    refuse_if_astray(exported, keras_engine.run, recipe)
+    assert "".join(capfd.readouterr()) == ""
+    with capfd.disabled():
+        print(f"\n{format}: at most {difference:.1e} from Keras")
+    assert received.shape == expected.shape and received.dtype == np.float32
+    assert difference < 1e-4
+
+
+@pytest.mark.skipif(bool(lacking("onnx")), reason=f"not installed: {lacking('onnx')}")
+def test_an_onnx_file_asks_for_pixels_alone(tmp_path: Path) -> None:
+    import onnx
+
+    from cnnkit.engines.keras_engine import KerasEngine
+
+    network = find("efficientnetb0")  # its converter leaves two inputs over that nobody can feed
+    engine = KerasEngine(Source(network, network.recipe), batch_size=1, threads=2)
+    path = export_scores(engine.model, "onnx", tmp_path)
+    assert [value.name for value in onnx.load(str(path)).graph.input] == ["pixels"]
+    refuse_if_astray(Exported("onnx", path, threads=2), engine.run, network.recipe)
+
+
+@pytest.mark.parametrize("format", EACH)
+def test_a_file_that_is_cut_off_is_refused(format: str, keras_engine: Any, tmp_path: Path) -> None:
+    path = export_scores(keras_engine.model, format, tmp_path)
+    largest = max((p for p in tmp_path.rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
+    largest.write_bytes(largest.read_bytes()[: largest.stat().st_size // 2])
+    with pytest.raises(GateFailed, match="Nothing is kept"):
+        exported = Exported(format, path, threads=2)
+        refuse_if_astray(exported, keras_engine.run, find("patternnet").recipe)
+
+
+def test_other_weights_in_the_file_are_noticed(keras_engine: Any, tmp_path: Path) -> None:
+    path = export_scores(keras_engine.model, "saved_model", tmp_path)
+    exported = Exported("saved_model", path, threads=2)
+
+    def otherwise(pixels: Any) -> Any:
+        return (keras_engine.run(pixels)[0] * np.float32(1.01),)
+
+    with pytest.raises(GateFailed, match=r"Expected .* Received: 1\.\de-02.* type: --tolerance"):
+        refuse_if_astray(exported, otherwise, find("patternnet").recipe)
+    refuse_if_astray(exported, otherwise, find("patternnet").recipe, tolerance=0.02)
+
+
+class Refusing:
+    """Stands for a model that a converter cannot take."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def __call__(self, *arguments: Any) -> None:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "told"),
+    [
+        (OSError(28, "No space left on device"), OutputError, "No space left on device"),
+        (RuntimeError("op Strange\nmore"), CnnkitError, r"\(op Strange\).*--format saved_model"),
+    ],
+)
+def test_what_goes_wrong_is_said(
+    error: Exception, kind: type[CnnkitError], told: str, keras_engine: Any,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(module, "export_model", Refusing(error))
+    with pytest.raises(kind, match=told) as caught:
+        export_scores(keras_engine.model, "litert", tmp_path)
+    assert caught.value.exit_code == 1
+
+
+def test_missing_packages_come_with_the_command_that_brings_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    absent: Callable[[str], None] = lambda name: None  # noqa: E731
+    monkeypatch.setattr(module, "find_spec", absent)
+    with pytest.raises(
+        CnnkitError, match=r"no onnx, tf2onnx, .* Type: pip install 'cnnkit\[onnx\]"
+    ):
+        require("onnx")
+    with pytest.raises(CnnkitError, match="Type: pip install openvino"):
+        require("openvino")
+    require("saved_model")
+    require("litert")
+
+
+def test_a_folder_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
+    out = tmp_path / "a" / "b" / "out"
+    with pytest.raises(KeyboardInterrupt), in_place(out, force=False) as folder:
+        (folder / "half").write_text("")
+        raise KeyboardInterrupt
+    assert not list(tmp_path.iterdir())
+    with in_place(out, force=False) as folder:
+        (folder / "recipe.json").write_text("first")
+        assert not out.exists()
+    assert [path.name for path in out.parent.iterdir()] == ["out"]
+    assert [path.name for path in out.iterdir()] == ["recipe.json"]
+
+
+def test_a_disk_that_is_full_leaves_nothing(tmp_path: Path) -> None:
+    with (
+        pytest.raises(OutputError, match="cannot be written: No space left"),
+        in_place(tmp_path / "out", force=False),
+    ):
+        raise OSError(28, "No space left on device")
+    assert not list(tmp_path.iterdir())
+
+
+def test_force_replaces_an_export_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    with in_place(out, force=False) as folder:  # an empty folder is as good as none
+        (folder / "recipe.json").write_text("first")
+    with pytest.raises(OutputError, match="Type: --force"), in_place(out, force=False):
+        pass
+    with pytest.raises(ZeroDivisionError), in_place(out, force=True) as folder:
+        raise ZeroDivisionError
+    assert (out / "recipe.json").read_text() == "first"
+    with in_place(out, force=True) as folder:
+        (folder / "recipe.json").write_text("second")
+    assert (out / "recipe.json").read_text() == "second"
+    (out / "thesis.txt").write_text("years of work")
+    with pytest.raises(OutputError, match=r"'thesis.txt'. Type: --out"), in_place(out, force=True):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OutputError, match="the one that you are in"):
+        refuse_if_taken(tmp_path, force=True)
+
+
+def test_an_earlier_export_survives_an_exchange_that_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    with in_place(out, force=False) as folder:
+        (folder / "recipe.json").write_text("first")
+    rename = Path.rename
+
+    def refused(self: Path, target: Path) -> Path:
+        if self.suffix == ".part":
+            raise OSError(5, "Input/output error")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refused)
+    with pytest.raises(OutputError, match="Input/output error"), in_place(out, force=True):
+        pass
+    assert (out / "recipe.json").read_text() == "first"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("")
+    with pytest.raises(OutputError, match="cannot be a folder: Not a directory"):
+        refuse_if_taken(tmp_path / "out", force=True)
