@@ -23,8 +23,11 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from cnnkit.errors import CnnkitError
     from cnnkit.records import Classification, Prediction, Skipped
+    from cnnkit.tasks.bench import bench
+    from cnnkit.tasks.cache import cache_info, clear_cache
     from cnnkit.tasks.classify import classify
     from cnnkit.tasks.doctor import examine
+    from cnnkit.tasks.export import export
     from cnnkit.tasks.inputs import Inputs
     from cnnkit.tasks.labels import labels
     from cnnkit.tasks.models import models
@@ -45,8 +48,12 @@ _PUBLIC = {
     "Prediction": "cnnkit.records",
     "Skipped": "cnnkit.records",
     "Inputs": "cnnkit.tasks.inputs",
+    "bench": "cnnkit.tasks.bench",
+    "cache_info": "cnnkit.tasks.cache",
+    "clear_cache": "cnnkit.tasks.cache",
     "classify": "cnnkit.tasks.classify",
     "examine": "cnnkit.tasks.doctor",
+    "export": "cnnkit.tasks.export",
     "labels": "cnnkit.tasks.labels",
     "models": "cnnkit.tasks.models",
     "sample_images": "cnnkit.tasks.sample_images",
@@ -64,8 +71,12 @@ __all__ = [  # noqa: RUF022 — in the order of the map
     "Prediction",
     "Skipped",
     "Inputs",
+    "bench",
+    "cache_info",
+    "clear_cache",
     "classify",
     "examine",
+    "export",
     "labels",
     "models",
     "sample_images",

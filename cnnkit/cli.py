@@ -9,9 +9,12 @@ from typing import Any
 import click
 
 from cnnkit import __version__
+from cnnkit.commands.bench import bench
+from cnnkit.commands.cache import cache
 from cnnkit.commands.classify import classify
 from cnnkit.commands.configuration import config_option
 from cnnkit.commands.doctor import doctor
+from cnnkit.commands.export import export
 from cnnkit.commands.labels import labels
 from cnnkit.commands.models import models
 from cnnkit.commands.options import talk_options
@@ -124,5 +127,5 @@ def main(context: click.Context) -> None:
     warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
-for verb in (classify, models, labels, weights, sample_images, doctor):
+for verb in (classify, export, models, labels, weights, cache, sample_images, bench, doctor):
     main.add_command(verb)

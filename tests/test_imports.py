@@ -15,7 +15,7 @@ PACKAGE = ROOT / "cnnkit"
 # Folder or file → what it may import of the house at module top. The most telling key wins.
 ALLOWED = {
     "errors": set(),
-    "records": set(),
+    "records": {"records"},
     "images": {"errors", "records", "images"},
     "zoo": {"errors", "records", "zoo"},
     "search": {"errors", "records", "search"},
@@ -118,6 +118,7 @@ QUICK = (
     ["--help"],
     ["--version"],
     ["classify", "--help"],
+    ["export", "--help"],
     ["models", "--help"],
     ["labels", "--help"],
     ["weights", "--help"],

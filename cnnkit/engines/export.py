@@ -1,11 +1,10 @@
 """A Keras network → a file that a runtime reads, and that file at work in its own runtime."""
 
 import logging
-import secrets
-import shutil
+import re
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -25,8 +24,6 @@ log = logging.getLogger(__name__)
 # uint8 (n, H, W, 3) → float32 (n, classes).
 _Predict = Callable[[NDArray[np.uint8]], Any]
 _BATCH = 8
-# What lies beside the file in an export's folder.
-RECIPE, LABELS = "recipe.json", ("labels.json", "labels.txt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +62,8 @@ def export_model(model: Any, format: str, folder: Path) -> Path:
         model.export(str(path), format=kind.keras, verbose=False)
         if format == "onnx":
             _drop_idle_inputs(path)
+        if format == "openvino":
+            _drop_idle_outputs(path)
     return path
 
 
@@ -144,68 +143,29 @@ def refuse_if_astray(
         )
 
 
-@contextmanager
-def in_place(out: Path, force: bool) -> Iterator[Path]:
-    """An empty folder beside `out` that gets its name at the end, whole, or is gone.
+def _drop_idle_outputs(path: Path) -> None:
+    """Keep the network's own answers alone: those of the function that Keras has traced.
 
-    Raises `OutputError` where `out` is taken, or the disk refuses.
+    The converter also takes for answers what custom gradients leave behind: EfficientNet B0 comes
+    with fifty of them, and each would be computed and copied.
     """
-    refuse_if_taken(out, force)
-    made = [folder for folder in out.parents if not folder.exists()]
-    token = secrets.token_hex(8)
-    part, aside = (out.with_name(f".{token}{suffix}") for suffix in (".part", ".old"))
-    try:
-        part.mkdir(parents=True)
-        yield part
-        refuse_if_taken(out, force)
-        _exchange(part, out, aside)
-        made = []
-    except OSError as error:
-        raise OutputError(f"{out} cannot be written: {error.strerror or error}.") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-        shutil.rmtree(aside, ignore_errors=True)
-        with suppress(OSError):
-            for folder in made:
-                folder.rmdir()
+    ov = _openvino_module()
+    model = ov.Core().read_model(path)
+    idle = [result for result in model.get_results() if not _is_answer(result)]
+    for result in idle:
+        model.remove_result(result)
+    if idle:
+        kept = path.with_name("kept.xml")
+        ov.save_model(model, kept, compress_to_fp16=False)
+        del model  # its weights are still those of the file
+        for suffix in (".xml", ".bin"):
+            kept.with_suffix(suffix).replace(path.with_suffix(suffix))
 
 
-def refuse_if_taken(out: Path, force: bool) -> None:
-    """Raise `OutputError` unless `out` is not there, is empty or, with `force`, an export.
-
-    Whatever else lies in a folder is somebody's, and is never removed.
-    """
-    if out.is_dir() and out.samefile(Path()):
-        raise OutputError("Expected a folder of its own. Received: the one that you are in.")
-    try:
-        names = {path.name for path in out.iterdir()}
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise OutputError(f"{out} cannot be a folder: {error.strerror or error}.") from error
-    known = {"model.bin", RECIPE, *LABELS, *(kind.file for kind in KINDS.values())}
-    others = sorted(names - known)
-    if names and (others or RECIPE not in names):
-        raise OutputError(
-            f"Expected a folder that is empty or not there yet. Received: {out}, which holds "
-            f"{(others or sorted(names))[0]!r}. Type: --out ANOTHER"
-        )
-    if names and not force:
-        raise OutputError(
-            f"Expected a folder that is empty or not there yet. Received: {out}, an earlier "
-            "export. Type: --force to replace it, or --out ANOTHER"
-        )
-
-
-def _exchange(part: Path, out: Path, aside: Path) -> None:
-    try:
-        if out.is_dir() and any(out.iterdir()):
-            out.rename(aside)
-        part.rename(out)
-    except BaseException:  # Ctrl-C as well: the earlier export is not lost
-        if aside.exists() and not out.exists():
-            aside.rename(out)
-        raise
+def _is_answer(result: Any) -> bool:
+    return any(
+        re.fullmatch(r"Identity(_\d+)?:0", name) for name in result.input(0).get_tensor().names
+    )
 
 
 def _openvino_module() -> Any:

@@ -7,16 +7,16 @@ source pauses: nobody should wait for a picture that may never come.
 
 import queue
 import threading
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from cnnkit.images.geometry import Pixels
+from cnnkit.images.loading import Load
 from cnnkit.records import Skipped
 
-Load = Callable[[str], Pixels | Skipped]
 # How long a started batch waits for the next picture, in seconds.
 PATIENCE = 0.25
 

@@ -1,10 +1,12 @@
-"""The recipe's scaling: grey levels → what the network was trained on."""
+"""The recipe: its scaling of grey levels, and all of it in words."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cnnkit.images.geometry import PADDING, wanted_size
 from cnnkit.records import Recipe
 
 
@@ -26,3 +28,27 @@ def scaled(pixels: Any, recipe: Recipe) -> Any:
     if recipe.channels == "bgr":
         pixels = pixels[..., ::-1]
     return pixels * factor + offset
+
+
+def in_words(recipe: Recipe) -> list[str]:
+    """The recipe, step by step, in words that need no cnnkit."""
+    size = f"{recipe.width} × {recipe.height}"
+    width, height = wanted_size(replace(recipe, interpolation="bicubic")) or (0, 0)
+    fitted = {
+        "stretch": f"Resize it to {size} pixels, whatever its proportions.",
+        "crop": f"Resize it, keeping its proportions, until it just covers {width} × {height} "
+        f"pixels; cut {size} out of the centre.",
+        "pad": f"Resize it, keeping its proportions, until it just fits into {size} pixels; put it "
+        f"into the centre, on the colour {PADDING}.",
+    }
+    return [
+        "Decode the file to RGB, 8 bits a channel, the first frame where there are several; turn "
+        "it as its EXIF orientation says; lay what is transparent over white. (A JPEG may be "
+        "decoded at a half, a quarter or an eighth of its size where twice the pixels remain that "
+        "the next step asks for.)",
+        f"{fitted[recipe.fit]} Interpolate {recipe.interpolation}, with antialiasing, as Pillow's "
+        "Image.resize does.",
+        "Hand the values over as they are, and scale nothing: the graph itself puts the channels "
+        f"into the order {recipe.channels} and computes (value · {recipe.scale:g} − "
+        f"{list(recipe.mean)}) / {list(recipe.std)}.",
+    ]

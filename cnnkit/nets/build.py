@@ -43,9 +43,7 @@ def build(
     return model
 
 
-def with_recipe(
-    model: keras.Model, recipe: Recipe, layers: tuple[str, ...] = ("",)
-) -> keras.Model:
+def with_recipe(model: keras.Model, recipe: Recipe, layers: tuple[str, ...] = ("",)) -> keras.Model:
     """The same network eating uint8 RGB (n, H, W, 3): the recipe's scaling is in the graph.
 
     It answers with the outputs of `layers`, in a list if they are several; "" is the last layer.

@@ -3,16 +3,19 @@
 import json
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cnnkit.engines.base import Answers
 from cnnkit.errors import InputError, OutputError, UsageError
-from cnnkit.images.batches import Batch, Load, batched
-from cnnkit.images.decode import decode, decode_reduced
-from cnnkit.images.geometry import Pixels, render, views, wanted_size
+from cnnkit.images.batches import Batch, batched
+from cnnkit.images.decode import decode
+from cnnkit.images.geometry import views
+from cnnkit.images.loading import loader
 from cnnkit.outputs.pictures import annotate, annotated_path, save_picture
 from cnnkit.records import (
     Classification,
@@ -175,27 +178,15 @@ def _records(paths: Iterator[str], plan: _Plan) -> Iterator[Classification | Ski
     labels: Labels = ()
     # Pictures with many views fill a batch of the network by few.
     size = max(1, job.batch_size // plan.crops)
-    batches = batched(paths, _loader(plan), size=size, threads=job.threads)
-    for batch, answers in answered(batches, job.open, views=plan.crops):
-        if answers and not labels:
-            labels = job.labels()
-        yield from _told(batch, answers, labels, plan)
-
-
-def _loader(plan: _Plan) -> Load:
-    wanted = wanted_size(plan.job.recipe, plan.crops)
-
-    def load(path: str) -> Pixels | Skipped:
-        picture = decode_reduced(path, wanted)
-        if isinstance(picture, Skipped):
-            return picture
-        cuts = views(*picture.size, plan.job.recipe, plan.crops)
-        try:
-            return render(picture.image, cuts, plan.job.recipe, picture.extent)
-        except MemoryError:
-            return Skipped(path, "too_large", "there is not enough memory for the picture")
-
-    return load
+    batches = batched(paths, loader(job.recipe, plan.crops), size=size, threads=job.threads)
+    with ThreadPoolExecutor(job.threads, thread_name_prefix="annotate") as painters:
+        for batch, answers in answered(batches, job.open, views=plan.crops):
+            if answers and not labels:
+                labels = job.labels()
+            told = _told(batch, answers, labels, plan)
+            if plan.annotate:
+                told = painters.map(partial(_annotated, plan.annotate), told)
+            yield from told
 
 
 def _told(
@@ -207,8 +198,7 @@ def _told(
             yield picture
             continue
         best = _best(next(scores), labels, plan)
-        answer = Classification(path, plan.job.network.name, best)
-        yield _annotated(answer, plan.annotate) if plan.annotate else answer
+        yield Classification(path, plan.job.network.name, best)
 
 
 def _averaged(scores: NDArray[np.float32], plan: _Plan) -> NDArray[np.float32]:
@@ -228,8 +218,10 @@ def _best(scores: NDArray[np.float32], labels: Labels, plan: _Plan) -> tuple[Pre
     )
 
 
-def _annotated(answer: Classification, folder: str) -> Classification | Skipped:
+def _annotated(folder: str, answer: Classification | Skipped) -> Classification | Skipped:
     """The answer, once it is drawn on a copy of its picture; what kept it from that otherwise."""
+    if isinstance(answer, Skipped):
+        return answer
     image = decode(answer.path)
     if isinstance(image, Skipped):  # it was there a moment ago
         return image

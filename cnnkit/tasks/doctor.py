@@ -4,13 +4,15 @@ import os
 import platform
 from collections.abc import Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 
-from cnnkit.engines.base import ENGINES
 from cnnkit.errors import CnnkitError
 from cnnkit.records import Classification, Finding
+from cnnkit.tasks.cache import cache_folder, cache_info, summary
 from cnnkit.tasks.classify import classify
 from cnnkit.tasks.cores import available_cores
+from cnnkit.tasks.network import Job
 from cnnkit.zoo import ledger
 from cnnkit.zoo import weights as store
 from cnnkit.zoo.catalog import DEFAULT_MODEL, PACKAGED_MODEL, catalog, find
@@ -33,10 +35,11 @@ def examine() -> Iterator[Finding]:
     """Yield one finding per matter, the decisive one last: a picture classified for real."""
     yield from _versions()
     yield Finding("processor", "ok", _processor())
-    yield Finding("engines", "ok", " ".join(ENGINES))
+    yield _openvino()
     yield _graphics()
     yield from _folders()
     yield from _weights()
+    yield _converted()
     yield _main_job()
 
 
@@ -68,6 +71,33 @@ def _processor() -> str:
     return f"{platform.machine()}, {available_cores()} cores, {features or 'features unknown'}"
 
 
+def _openvino() -> Finding:
+    """The compiled engine; keras, the other one, needs no word beside its version."""
+    matter = "engine openvino"
+    if not find_spec("openvino"):
+        return Finding(matter, "missing", "not installed: keras runs", "pip install openvino")
+    try:
+        from cnnkit.engines import openvino_engine  # noqa: F401, I001 — first: no telemetry
+        from openvino import Core
+
+        fast = "BF16" in Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    except Exception as error:  # a library that does not fit this system may raise anything
+        return Finding(matter, "broken", str(error), "pip install --force-reinstall openvino")
+    precisions = "float32 and bfloat16" if fast else "float32; this processor has no bfloat16"
+    return Finding(matter, "ok", f"{version('openvino')}, in {precisions}")
+
+
+def _converted() -> Finding:
+    """What is kept of converted networks, and in which precision each runs by default."""
+    matter = "converted networks"
+    try:
+        rows = cache_info()
+    except CnnkitError as error:
+        return Finding(matter, "missing", str(error), "export CNNKIT_CACHE_DIR=FOLDER")
+    told = [f"{row.model}: {row.note}" for row in rows if row.verdict or row.state == "unfit"]
+    return Finding(matter, "ok", "; ".join((summary(rows), *told)))
+
+
 def _graphics() -> Finding:
     cards = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
     if not cards:
@@ -76,15 +106,23 @@ def _graphics() -> Finding:
 
 
 def _folders() -> Iterator[Finding]:
-    for matter, folder in (("weights folder", store.folder()), ("state folder", ledger.folder())):
-        there = folder
-        while not there.exists() and there != there.parent:
-            there = there.parent
-        if there.is_dir() and os.access(there, os.W_OK):
+    for matter, folder, mend in (
+        ("weights folder", store.folder(), "export KERAS_HOME=FOLDER"),
+        ("state folder", ledger.folder(), ""),
+        ("cache folder", cache_folder(), "export CNNKIT_CACHE_DIR=FOLDER"),
+    ):
+        if _writable(folder):
             yield Finding(matter, "ok", str(folder))
         else:
-            mend = "export KERAS_HOME=FOLDER" if matter == "weights folder" else ""
             yield Finding(matter, "missing", f"{folder} cannot be written to", mend)
+
+
+def _writable(folder: Path) -> bool:
+    """Whether the folder takes files, or can be made."""
+    there = folder
+    while not os.path.lexists(there) and there != there.parent:
+        there = there.parent
+    return there.is_dir() and os.access(there, os.W_OK)
 
 
 def _weights() -> Iterator[Finding]:
@@ -106,13 +144,18 @@ def _weights() -> Iterator[Finding]:
 
 def _main_job() -> Finding:
     """Classify a picture that comes with the package, by the network that comes with it."""
-    matter = f"{PACKAGED_MODEL} on the engine keras"
+    matter = PACKAGED_MODEL
     pictures = sorted(store.packaged_folder().glob("pictures/*/*.jpg"))
     try:
+        # What `classify` opens by default, which may be another than the one that it prefers.
+        engine = Job.of(PACKAGED_MODEL, offline=True).open()
+        engine.close()
+        matter = f"{PACKAGED_MODEL} on the engine {engine.name}"
         (record,) = classify(pictures[:1], model=PACKAGED_MODEL, top=1, offline=True)
     except Exception as error:  # whatever it is, it is what the person came to hear
         return Finding(matter, "broken", str(error), "pip install --force-reinstall cnnkit")
     if not isinstance(record, Classification):
         return Finding(matter, "broken", "the picture in the package cannot be read")
     best = record.predictions[0]
-    return Finding(matter, "ok", f"{pictures[0].name}: {best.label} {best.score:.2f}")
+    seen = f"{pictures[0].name}: {best.label} {best.score:.2f}"
+    return Finding(matter, "ok", f"{seen}, in {engine.precision}")

@@ -15,9 +15,7 @@ from cnnkit.engines.export import (
     KINDS,
     Exported,
     export_scores,
-    in_place,
     refuse_if_astray,
-    refuse_if_taken,
     require,
 )
 from cnnkit.errors import CnnkitError, GateFailed, OutputError
@@ -42,7 +40,7 @@ EACH = [
 
 @pytest.fixture(scope="module")
 def keras_engine() -> Any:
-    """patternnet with its own weights: random ones answer nearly alike, whatever they see."""
+    """Patternnet with its own weights: random ones answer nearly alike, whatever they see."""
     from cnnkit.engines.keras_engine import KerasEngine
 
     network = find("patternnet")
@@ -87,24 +85,40 @@ def test_an_onnx_file_asks_for_pixels_alone(tmp_path: Path) -> None:
     refuse_if_astray(Exported("onnx", path, threads=2), engine.run, network.recipe)
 
 
-@pytest.mark.parametrize("format", EACH)
+def largest_file(folder: Path) -> Path:
+    return max((p for p in folder.rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
+
+
+# LiteRT trusts its files: one that is cut off ends the process.
+@pytest.mark.parametrize("format", [each for each in EACH if each.values != ("litert",)])
 def test_a_file_that_is_cut_off_is_refused(format: str, keras_engine: Any, tmp_path: Path) -> None:
     path = export_scores(keras_engine.model, format, tmp_path)
-    largest = max((p for p in tmp_path.rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
+    largest = largest_file(tmp_path)
     largest.write_bytes(largest.read_bytes()[: largest.stat().st_size // 2])
     with pytest.raises(GateFailed, match="Nothing is kept"):
         exported = Exported(format, path, threads=2)
         refuse_if_astray(exported, keras_engine.run, find("patternnet").recipe)
 
 
-def test_other_weights_in_the_file_are_noticed(keras_engine: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("format", EACH)
+def test_a_few_other_weights_are_noticed(format: str, keras_engine: Any, tmp_path: Path) -> None:
+    path = export_scores(keras_engine.model, format, tmp_path)
+    with largest_file(tmp_path).open("rb+") as file:
+        file.seek(largest_file(tmp_path).stat().st_size // 2)
+        file.write(b"A" * 4096)  # as float32: 12.08
+    with pytest.raises(GateFailed, match="Nothing is kept"):
+        exported = Exported(format, path, threads=2)
+        refuse_if_astray(exported, keras_engine.run, find("patternnet").recipe)
+
+
+def test_the_message_says_how_far_and_what_to_type(keras_engine: Any, tmp_path: Path) -> None:
     path = export_scores(keras_engine.model, "saved_model", tmp_path)
     exported = Exported("saved_model", path, threads=2)
 
     def otherwise(pixels: Any) -> Any:
         return (keras_engine.run(pixels)[0] * np.float32(1.01),)
 
-    with pytest.raises(GateFailed, match=r"Expected .* Received: 1\.\de-02.* type: --tolerance"):
+    with pytest.raises(GateFailed, match=r"Expected .* Received: 9\.9e-03.* type: --tolerance"):
         refuse_if_astray(exported, otherwise, find("patternnet").recipe)
     refuse_if_astray(exported, otherwise, find("patternnet").recipe, tolerance=0.02)
 
@@ -151,73 +165,15 @@ def test_missing_packages_come_with_the_command_that_brings_them(
     require("litert")
 
 
-def test_a_folder_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
-    out = tmp_path / "a" / "b" / "out"
-    with pytest.raises(KeyboardInterrupt), in_place(out, force=False) as folder:
-        (folder / "half").write_text("")
-        raise KeyboardInterrupt
-    assert not list(tmp_path.iterdir())
-    with in_place(out, force=False) as folder:
-        (folder / "recipe.json").write_text("first")
-        assert not out.exists()
-    assert [path.name for path in out.parent.iterdir()] == ["out"]
-    assert [path.name for path in out.iterdir()] == ["recipe.json"]
+def test_only_the_networks_own_answers_are_exported(tmp_path: Path) -> None:
+    """The swish of EfficientNet leaves some fifty outputs of no use in the graph."""
+    ov = pytest.importorskip("openvino", reason="the compiled runtime is not installed")
+    from cnnkit.engines.keras_engine import KerasEngine
 
-
-def test_a_disk_that_is_full_leaves_nothing(tmp_path: Path) -> None:
-    with (
-        pytest.raises(OutputError, match="cannot be written: No space left"),
-        in_place(tmp_path / "out", force=False),
-    ):
-        raise OSError(28, "No space left on device")
-    assert not list(tmp_path.iterdir())
-
-
-def test_force_replaces_an_export_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    out = tmp_path / "out"
-    out.mkdir()
-    with in_place(out, force=False) as folder:  # an empty folder is as good as none
-        (folder / "recipe.json").write_text("first")
-    with pytest.raises(OutputError, match="Type: --force"), in_place(out, force=False):
-        pass
-    with pytest.raises(ZeroDivisionError), in_place(out, force=True) as folder:
-        raise ZeroDivisionError
-    assert (out / "recipe.json").read_text() == "first"
-    with in_place(out, force=True) as folder:
-        (folder / "recipe.json").write_text("second")
-    assert (out / "recipe.json").read_text() == "second"
-    (out / "thesis.txt").write_text("years of work")
-    with pytest.raises(OutputError, match=r"'thesis.txt'. Type: --out"), in_place(out, force=True):
-        pass
-    assert [path.name for path in tmp_path.iterdir()] == ["out"]
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(OutputError, match="the one that you are in"):
-        refuse_if_taken(tmp_path, force=True)
-
-
-def test_an_earlier_export_survives_an_exchange_that_fails(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    out = tmp_path / "out"
-    with in_place(out, force=False) as folder:
-        (folder / "recipe.json").write_text("first")
-    rename = Path.rename
-
-    def refused(self: Path, target: Path) -> Path:
-        if self.suffix == ".part":
-            raise OSError(5, "Input/output error")
-        return rename(self, target)
-
-    monkeypatch.setattr(Path, "rename", refused)
-    with pytest.raises(OutputError, match="Input/output error"), in_place(out, force=True):
-        pass
-    assert (out / "recipe.json").read_text() == "first"
-    assert [path.name for path in tmp_path.iterdir()] == ["out"]
-
-
-def test_a_file_is_no_folder(tmp_path: Path) -> None:
-    (tmp_path / "out").write_text("")
-    with pytest.raises(OutputError, match="cannot be a folder: Not a directory"):
-        refuse_if_taken(tmp_path / "out", force=True)
+    network = find("efficientnetb0")
+    layers = (SCORES, network.embedding)
+    engine = KerasEngine(Source(network, network.recipe, layers=layers), batch_size=1, threads=2)
+    path = module.export_model(engine.model, "openvino", tmp_path)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["model.bin", "model.xml"]
+    outputs = ov.Core().read_model(path).outputs
+    assert [output.partial_shape[1].get_length() for output in outputs] == [1000, 1280]

@@ -1,7 +1,10 @@
 """What works on this machine, and what is missing."""
 
+from pathlib import Path
+
 import pytest
 
+from cnnkit.engines import cache
 from cnnkit.errors import CnnkitError
 from cnnkit.records import Finding
 from cnnkit.tasks import doctor
@@ -11,8 +14,12 @@ from cnnkit.tasks.doctor import examine, raise_if_ill
 @pytest.mark.network
 def test_a_sound_machine_classifies_a_picture_with_nothing_but_the_package() -> None:
     findings = {finding.matter: finding for finding in examine()}
-    assert findings["patternnet on the engine keras"].state == "ok"
-    assert "brick" in findings["patternnet on the engine keras"].detail
+    assert findings["patternnet on the engine openvino"].state == "ok"
+    assert "brick" in findings["patternnet on the engine openvino"].detail
+    assert findings["engine openvino"].state == "ok"
+    assert "float32" in findings["engine openvino"].detail
+    assert findings["cache folder"].state == "ok"
+    assert "converted network" in findings["converted networks"].detail
     assert findings["tensorflow"].state == "ok"
     assert "cores" in findings["processor"].detail
     assert findings["resnet50"].mend == "cnnkit weights pull resnet50"
@@ -36,3 +43,31 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     findings = {finding.matter: finding for finding in doctor._versions()}
     assert findings["no-such-package"].state == "broken"
     assert findings["no-such-package"].mend == "pip install no-such-package"
+
+
+def test_without_openvino_the_finding_says_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "find_spec", lambda name: None)
+    found = doctor._openvino()
+    assert (found.state, found.mend) == ("missing", "pip install openvino")
+
+
+def test_a_cache_folder_that_cannot_be_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("CNNKIT_CACHE_DIR", str(tmp_path / "file"))
+    found = next(each for each in doctor._folders() if each.matter == "cache folder")
+    assert found.state == "missing"
+    assert str(tmp_path / "file") in found.detail
+    assert found.mend == "export CNNKIT_CACHE_DIR=FOLDER"
+
+
+def test_the_verdicts_of_converted_networks_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CNNKIT_CACHE_DIR", str(tmp_path))
+    entry = cache.keep(cache.key_of("vgg16", {}), {"model": "vgg16"}, lambda folder: {})
+    entry.keep_verdict(
+        {"pictures": 64, "same_label": 0.5, "median_cosine": 0.9, "least_cosine": 0.1}
+    )
+    assert doctor._converted().detail.endswith("; vgg16: same label 50.0 %, cosine 0.9000: float32")

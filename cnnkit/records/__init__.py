@@ -1,0 +1,46 @@
+"""What the stages hand to one another: small frozen records, and nothing that computes.
+
+A record that leaves the program offers itself in three shapes: `to_dict` (json and jsonl, the
+stable contract), `cells` (one flat row for csv and tsv) and `text` (what a person reads).
+"""
+
+from cnnkit.records.answers import Classification, Drawn, Prediction, Skipped
+from cnnkit.records.machine import BenchRow, Finding
+from cnnkit.records.networks import CacheRow, ExportedFile, LabelRow, ModelRow, WeightsRow
+from cnnkit.records.recipe import Recipe
+from cnnkit.records.record import Cell, Record
+from cnnkit.records.words import (
+    PICTURE_SUFFIXES,
+    Crops,
+    ExportFormat,
+    Fit,
+    Interpolation,
+    Precision,
+    Runtime,
+    Style,
+)
+
+__all__ = [
+    "PICTURE_SUFFIXES",
+    "BenchRow",
+    "CacheRow",
+    "Cell",
+    "Classification",
+    "Crops",
+    "Drawn",
+    "ExportFormat",
+    "ExportedFile",
+    "Finding",
+    "Fit",
+    "Interpolation",
+    "LabelRow",
+    "ModelRow",
+    "Precision",
+    "Prediction",
+    "Recipe",
+    "Record",
+    "Runtime",
+    "Skipped",
+    "Style",
+    "WeightsRow",
+]

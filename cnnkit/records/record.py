@@ -1,0 +1,44 @@
+"""What every record that leaves the program can do."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+Cell = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record that can be printed: by default, its fields as they are."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether this record stands for an input that could not be answered."""
+        return False
+
+    @property
+    def selected(self) -> bool:
+        """Whether `--print0` prints this record's path: it was answered, and not with nothing."""
+        return not self.failed
+
+    @property
+    def listed(self) -> bool:
+        """Whether a person reads such records as a table with a header."""
+        return True
+
+    @classmethod
+    def columns(cls) -> tuple[str, ...]:
+        """The names of the flat row's cells, in order."""
+        return tuple(field.name for field in fields(cls))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as json holds it."""
+        return asdict(self)
+
+    def cells(self) -> Mapping[str, Cell]:
+        """The record as one flat row; a cell that is not there is empty."""
+        return self.to_dict()
+
+    def text(self) -> tuple[str, ...]:
+        """The record as a person reads it: one string per column on the terminal."""
+        return tuple("" if cell is None else str(cell) for cell in self.cells().values())
