@@ -8,8 +8,9 @@ STAMP := $(VENV)/.installed
 MODEL ?= patternnet
 IMAGES ?= cnnkit/zoo/patternnet/pictures
 OUT ?= out
+PEERS ?= $(OUT)/peers
 
-.PHONY: help install run test unit check lint format types docs fresh-docs soak bench patternnet clean
+.PHONY: help install run test unit check lint format types docs fresh-docs soak bench peers patternnet clean
 
 help:  ## show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -53,8 +54,12 @@ fresh-docs: $(STAMP)  ## fail where the generated parts of the README are stale
 soak: $(STAMP)  ## the long tests: kill storms and large lists
 	CNNKIT_SOAK=1 $(BIN)/python -m pytest -m soak --timeout 3600
 
-bench: $(STAMP)  ## measure against the peers, all in one run
-	$(BIN)/python -m tests.benchmarks
+bench: $(STAMP)  ## measure against the peers, all in one run, into tests/benchmarks/RESULTS.md
+	$(BIN)/python -m tests.benchmarks --peers $(PEERS)/bin/python
+
+peers:  ## an environment for the peers of `make bench` that cnnkit does not need (8 GB)
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet -r tests/benchmarks/peers.txt
 
 patternnet: $(STAMP)  ## train the packaged network anew (an hour at most; resumes), and measure it
 	$(BIN)/python -m cnnkit.nets.train_patternnet --out $(OUT)/patternnet --minutes 60
