@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 ENGINES: tuple[str, ...] = tuple(name for name in get_args(Runtime) if name != "auto")
 # Pictures per run that suit each runtime on a processor, measured.
-BATCH_SIZES = {"keras": 32, "openvino": 8}
+BATCH_SIZES = {"keras": 32, "openvino": 4}
 # Stands for the network's own last layer among the names of layers.
 SCORES = ""
 Answers = tuple[NDArray[np.float32], ...]

@@ -1,8 +1,9 @@
 """Whether a faster precision answers as float32 does, decided on the user's own pictures."""
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,15 @@ class Verdict:
     same_label: float
     median_cosine: float
     least_cosine: float
+
+    @classmethod
+    def of(cls, figures: Mapping[str, Any]) -> "Verdict | None":
+        """The verdict that was written down; None where another version, or nobody, wrote it."""
+        try:
+            values = {field.name: figures[field.name] for field in fields(cls)}
+            return cls(int(values.pop("pictures")), **{k: float(v) for k, v in values.items()})
+        except (KeyError, TypeError, ValueError):
+            return None
 
     @property
     def holds(self) -> bool:

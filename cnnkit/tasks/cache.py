@@ -107,10 +107,8 @@ def _verdict(known: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """The figures, and the precision that they decide for; None for another version's."""
     from cnnkit.engines.fidelity import Verdict
 
-    figures = {name: value for name, value in (known or {}).items() if name != "processor"}
-    try:
-        verdict = Verdict(**{name: float(value) for name, value in figures.items()})  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    verdict = Verdict.of(known or {})
+    if verdict is None:
         return None
     return {"precision": "bfloat16" if verdict.holds else "float32", **(known or {})}
 

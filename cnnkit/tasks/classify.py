@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from math import gcd
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,8 @@ from cnnkit.tasks.pipeline import answered
 from cnnkit.zoo import weights as store
 from cnnkit.zoo.catalog import DEFAULT_MODEL
 from cnnkit.zoo.labels import Labels
+
+_MOST_VIEWS = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +179,7 @@ def _make_folder(folder: str) -> None:
 def _records(paths: Iterator[str], plan: _Plan) -> Iterator[Classification | Skipped]:
     job = plan.job
     labels: Labels = ()
-    # Pictures with many views fill a batch of the network by few.
-    size = max(1, job.batch_size // plan.crops)
+    size = _together(job.batch_size, plan.crops)
     batches = batched(paths, loader(job.recipe, plan.crops), size=size, threads=job.threads)
     with ThreadPoolExecutor(job.threads, thread_name_prefix="annotate") as painters:
         for batch, answers in answered(batches, job.open, views=plan.crops):
@@ -187,6 +189,16 @@ def _records(paths: Iterator[str], plan: _Plan) -> Iterator[Classification | Ski
             if plan.annotate:
                 told = painters.map(partial(_annotated, plan.annotate), told)
             yield from told
+
+
+def _together(batch_size: int, crops: int) -> int:
+    """How many pictures are answered at once.
+
+    As many as fill the network's batches with all their views and leave no rest, unless these
+    would be so many that they fill the memory.
+    """
+    without_rest = batch_size // gcd(batch_size, crops)
+    return without_rest if without_rest * crops <= _MOST_VIEWS else max(1, batch_size // crops)
 
 
 def _told(

@@ -10,7 +10,7 @@ import pytest
 from cnnkit.engines import cache, conversion
 from cnnkit.engines.base import SCORES, Engine, RuntimeUnfit, Source, open_engine
 from cnnkit.errors import WeightsError
-from cnnkit.zoo.catalog import find
+from cnnkit.zoo.catalog import catalog, find
 
 pytest.importorskip("openvino", reason="the compiled runtime is not installed")
 SMALL = find("mobilenet_0.25")
@@ -136,6 +136,17 @@ class TestUnfit:
         with pytest.raises(WeightsError):
             opened(Source(SMALL, SMALL.recipe, tmp_path / "damaged.h5"))
         assert list(cache.entries()) == []
+
+    @pytest.mark.soak
+    @pytest.mark.parametrize("name", list(catalog()))
+    def test_no_network_of_the_catalog_is_unfit(self, name: str) -> None:
+        """With random weights, whose answers are compared over their own largest value."""
+        network = find(name)
+        engine = opened(Source(network, network.recipe, layers=(SCORES, network.embedding)))
+        (entry,) = cache.entries()
+        print(f"{name}: strays by {entry.facts.get('strays')}")
+        assert engine.name == "openvino", entry.facts.get("unfit")
+        assert entry.facts["strays"] < 1e-4
 
     def test_the_reason_is_an_error_of_ours(self) -> None:
         assert RuntimeUnfit("…").exit_code == 1

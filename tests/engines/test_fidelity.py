@@ -1,5 +1,7 @@
 """Whether a faster precision answers as float32 does."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -34,6 +36,14 @@ def test_embeddings_of_any_shape_are_compared() -> None:
 )
 def test_the_bounds(same_label: float, median: float, holds: bool) -> None:
     assert Verdict(64, same_label, median, 0.9).holds is holds
+
+
+def test_a_verdict_is_read_back_and_nonsense_is_none() -> None:
+    verdict = Verdict(64, 0.984, 0.9996, 0.99)
+    assert Verdict.of({**asdict(verdict), "processor": "any"}) == verdict
+    for nonsense in ({}, {"pictures": 64}, asdict(verdict) | {"same_label": "most"},
+                     asdict(verdict) | {"least_cosine": None}):  # fmt: skip
+        assert Verdict.of(nonsense) is None
 
 
 def test_answers_that_are_no_numbers_never_hold() -> None:

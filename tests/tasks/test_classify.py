@@ -14,7 +14,7 @@ from PIL import Image
 import cnnkit
 from cnnkit.errors import InputError, OutputError, UsageError, WeightsError, WeightsUnavailable
 from cnnkit.records import Classification, Skipped
-from cnnkit.tasks.classify import answered_before, classify
+from cnnkit.tasks.classify import _together, answered_before, classify
 from tests.conftest import picture
 
 REFERENCE = {  # top-1 and top-5 in per cent, plain Keras 3.15.1, float32
@@ -179,6 +179,18 @@ def test_top_and_min_score_limit_the_predictions(tmp_path: Path) -> None:
     assert best.predictions == all_of_them.predictions[:2]
     assert none.predictions == ()
     assert not none.failed
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "crops", "pictures"),
+    [(4, 10, 2),
+     (8, 1, 8), (8, 5, 8), (8, 10, 4), (8, 144, 1), (32, 10, 16), (1, 10, 1), (7, 144, 1),
+     (4096, 1, 4096), (4096, 144, 28), (32, 144, 2)],
+)  # fmt: skip
+def test_views_fill_batches_without_a_rest_where_that_is_cheap(
+    batch_size: int, crops: int, pictures: int
+) -> None:
+    assert _together(batch_size, crops) == pictures
 
 
 @pytest.mark.network
