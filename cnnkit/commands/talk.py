@@ -30,6 +30,9 @@ class Talk:
         level = logging.DEBUG if self.verbose else logging.ERROR if self.quiet else logging.WARNING
         logger = logging.getLogger("cnnkit")
         logger.setLevel(level)
+        if self.shows_bars and not self.verbose:
+            # It takes seconds, and a person who watches should know why nothing happens.
+            logging.getLogger("cnnkit.engines.conversion").setLevel(logging.INFO)
         logger.propagate = False
         if not logger.handlers:
             handler = logging.StreamHandler()

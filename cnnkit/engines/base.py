@@ -17,6 +17,7 @@ from cnnkit.zoo.catalog import Network
 
 if TYPE_CHECKING:
     from cnnkit.engines.fidelity import Trial
+    from cnnkit.engines.openvino_engine import OpenvinoEngine
 
 log = logging.getLogger(__name__)
 ENGINES: tuple[str, ...] = tuple(name for name in get_args(Runtime) if name != "auto")
@@ -128,22 +129,35 @@ def open_engine(
     precision: Precision = "auto",
     batch_size: int | None = None,
     threads: int,
+    only: bool = False,
 ) -> Engine:
     """Open the runtime called `name`, one of `ENGINES`; it is imported only here.
 
-    Where a compiled runtime cannot do as Keras does, Keras runs, and one line says so.
+    Where a compiled runtime cannot do as Keras does, Keras runs, and one line says so; with
+    `only`, because a person has asked for that runtime, it is an error: `RuntimeUnfit`.
     """
     size = batch_size or BATCH_SIZES[name]
     if name == "openvino":
-        from cnnkit.engines.openvino_engine import OpenvinoEngine
-
         try:
-            return OpenvinoEngine(source, precision=precision, batch_size=size, threads=threads)
+            return _openvino()(source, precision=precision, batch_size=size, threads=threads)
         except RuntimeUnfit as reason:
+            if only:
+                raise RuntimeUnfit(f"{reason} Type: --engine keras --precision float32") from reason
             log.warning("%s Keras runs instead.", reason)
     from cnnkit.engines.keras_engine import KerasEngine
 
     return KerasEngine(source, batch_size=size, threads=threads)
+
+
+def _openvino() -> "type[OpenvinoEngine]":
+    try:
+        from cnnkit.engines.openvino_engine import OpenvinoEngine
+    except Exception as error:  # half an installation fails in any way it likes
+        raise RuntimeUnfit(
+            f"The engine openvino is installed and cannot be imported ({error}). "
+            "Mend it by: pip install --force-reinstall openvino."
+        ) from error
+    return OpenvinoEngine
 
 
 def _has_graphics() -> bool:

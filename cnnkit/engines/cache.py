@@ -19,6 +19,7 @@ import logging
 import os
 import re
 import shutil
+import stat
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -83,7 +84,7 @@ def folder() -> Path:
     from platformdirs import user_cache_path
 
     own = os.environ.get("CNNKIT_CACHE_DIR")
-    return (Path(own) if own else user_cache_path("cnnkit")) / "engines"
+    return (Path(own).expanduser() if own else user_cache_path("cnnkit")) / "engines"
 
 
 def key_of(name: str, identity: Mapping[str, Any]) -> str:
@@ -214,10 +215,16 @@ def _entry(path: Path) -> Entry | None:
     if facts is None:
         return None
     try:
-        whole = all((path / n).stat().st_size == size for n, (size, _) in facts["files"].items())
+        whole = all(_holds(path, name, size) for name, (size, _) in facts["files"].items())
     except (OSError, KeyError, TypeError, ValueError, AttributeError):
         return None
     return Entry(path, facts) if whole else None
+
+
+def _holds(folder: Path, name: str, size: int) -> bool:
+    """Whether a plain file of this name and size lies in the folder, and not elsewhere."""
+    status = (folder / name).lstat()
+    return name == Path(name).name and stat.S_ISREG(status.st_mode) and status.st_size == size
 
 
 def _discard(path: Path) -> None:

@@ -5,8 +5,11 @@ Compiling it anew takes a tenth of a second; to keep compiled graphs would save 
 """
 
 import dataclasses
+import errno
 import logging
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -18,8 +21,9 @@ from numpy.typing import NDArray
 
 from cnnkit.engines import cache
 from cnnkit.engines.base import Answers, RuntimeUnfit, Source
+from cnnkit.engines.disk import takes
 from cnnkit.engines.rounding import corrected_biases
-from cnnkit.errors import CnnkitError
+from cnnkit.errors import CnnkitError, OutputError
 from cnnkit.records import Recipe
 from cnnkit.zoo import ledger
 
@@ -48,30 +52,42 @@ class Converted:
 def converted(core: Any, source: Source, threads: int) -> Converted:
     """The network, read or converted by the `openvino.Core`.
 
-    Raises `RuntimeUnfit` where it cannot be converted, or does not answer as Keras does; the
-    cache remembers that too.
+    Raises `RuntimeUnfit` where it cannot be converted, or does not answer as Keras does; only the
+    latter is remembered, for it cannot be a passing failure.
     """
     identity = _identity(source)
     facts = {"model": source.network.name, **identity}
     key = cache.key_of(source.network.name, identity)
-    entry = cache.find(key)
-    if entry and not entry.intact():
-        log.info("%s is damaged; it is made again.", entry.folder)
-        cache.discard(entry)
-        entry = None
 
     def build(folder: Path) -> Mapping[str, Any]:
         return _convert(core, source, threads, folder)
 
     try:
-        entry = entry or cache.keep(key, facts, build)
-    except OSError as error:
-        log.info("The converted network cannot be kept: %s.", error)
+        return _stored(core, key, facts, build)
+    except (OSError, OutputError) as error:
+        log.warning(
+            "The converted network cannot be kept in %s: %s. Each run converts it anew; "
+            "CNNKIT_CACHE_DIR=FOLDER names another folder.", cache.folder(), error,
+        )  # fmt: skip
         # Its files stay readable to this process after they are gone.
         with TemporaryDirectory() as folder:
             passing = _read(core, cache.fill(Path(folder), facts, build))
             return dataclasses.replace(passing, entry=None)
-    return _read(core, entry)
+
+
+def _stored(core: Any, key: str, facts: Mapping[str, Any], build: cache.Build) -> Converted:
+    """The network from the cache, built into it if it is not there or not whole."""
+    entry = cache.find(key)
+    if entry and not entry.intact():
+        log.info("%s is damaged; it is made again.", entry.folder)
+        cache.discard(entry)
+        entry = None
+    entry = entry or cache.keep(key, facts, build)
+    with suppress(OSError, RuntimeError):
+        return _read(core, entry)
+    # Between the check and the reading another process has cleared it, or it was never a network.
+    cache.discard(entry)
+    return _read(core, cache.keep(key, facts, build))
 
 
 def differences(expected: Answers, received: Answers) -> list[float]:
@@ -104,23 +120,17 @@ def _identity(source: Source) -> dict[str, Any]:
     return {
         "weights": ledger.identity(source.weights) if source.weights else random,
         "network": (network.builder, dict(network.arguments), network.extra_stddev),
-        "pixels": dataclasses.asdict(_scaling(source.recipe)),
+        "pixels": _scaling(source.recipe),
         "layers": source.layers,
         "graph": _GRAPH,
         "openvino": version("openvino"),
     }
 
 
-def _scaling(recipe: Recipe) -> Recipe:
+def _scaling(recipe: Recipe) -> dict[str, Any]:
     """The part of a recipe that is in the graph."""
-    neutral = Recipe(recipe.height, recipe.width)
-    return dataclasses.replace(
-        neutral,
-        channels=recipe.channels,
-        scale=recipe.scale,
-        mean=recipe.mean,
-        std=recipe.std,
-    )
+    names = ("height", "width", "channels", "scale", "mean", "std")
+    return {name: getattr(recipe, name) for name in names}
 
 
 def _convert(core: Any, source: Source, threads: int, folder: Path) -> Mapping[str, Any]:
@@ -138,9 +148,14 @@ def _convert(core: Any, source: Source, threads: int, folder: Path) -> Mapping[s
         np.save(folder / _BIASES, corrected_biases(core, model, pixels))
     except (CnnkitError, OSError, MemoryError):
         raise
-    except Exception as error:  # converters raise anything for what they do not know
+    except Exception as error:  # converters raise anything, for a full disk too
         log.debug("%s", error, exc_info=True)
-        return {"unfit": f"cannot be converted ({type(error).__name__})"}
+        if not takes(folder, 4 * source.network.parameters):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+        name = source.network.name
+        raise RuntimeUnfit(
+            f"{name} cannot be converted for openvino ({type(error).__name__})."
+        ) from error
     if strays > TOLERANCE:
         return {"unfit": f"strays from Keras by {strays:.1e}"}
     return {"strays": strays}
@@ -157,6 +172,6 @@ def _strays(core: Any, model: Any, keras: Any, recipe: Recipe) -> list[float]:
 
 def _read(core: Any, entry: cache.Entry) -> Converted:
     if "unfit" in entry.facts:
-        raise RuntimeUnfit(f"On openvino {entry.facts['model']} {entry.facts['unfit']}.")
+        raise RuntimeUnfit(f"On openvino {entry.facts.get('model')} {entry.facts['unfit']}.")
     biases = np.load(entry.folder / _BIASES, allow_pickle=False)
     return Converted(core.read_model(entry.folder / "model.xml"), biases, entry)

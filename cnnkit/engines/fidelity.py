@@ -36,7 +36,7 @@ class Verdict:
         try:
             values = {field.name: figures[field.name] for field in fields(cls)}
             return cls(int(values.pop("pictures")), **{k: float(v) for k, v in values.items()})
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             return None
 
     @property
@@ -109,7 +109,12 @@ class Trial:
 
     def _decide(self) -> None:
         reference = tuple(np.concatenate(arrays) for arrays in zip(*self._answers, strict=True))
-        verdict = compare(reference, self._predict(np.concatenate(self._pixels)))
+        pixels = np.concatenate(self._pixels)
         self._pixels, self._answers = [], []
+        try:
+            verdict = compare(reference, self._predict(pixels))
+        except Exception as error:  # the answers are there: what is lost is only a verdict
+            log.info("bfloat16 could not be tried: %s.", error)
+            return
         log.info("bfloat16: %s; later runs use %s.", verdict, "it" if verdict.holds else "float32")
         self._keep(verdict)

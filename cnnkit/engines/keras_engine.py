@@ -23,18 +23,14 @@ class KerasEngine(Engine):
         # TensorFlow shares the cores out itself: one batch at a time, and the next one waiting.
         super().__init__(precision="float32", batch_size=batch_size, in_flight=1)
         verbose = log.isEnabledFor(logging.DEBUG)
-        os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+        _refuse_other_backend(os.environ.setdefault("KERAS_BACKEND", "tensorflow"))
         if not verbose:
             os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
         with quiet(verbose):
             import keras
             import tensorflow as tf
 
-            if keras.backend.backend() != "tensorflow":
-                raise UsageError(
-                    "Expected Keras on TensorFlow. "
-                    f"Received: KERAS_BACKEND={keras.backend.backend()}. Unset it."
-                )
+            _refuse_other_backend(keras.backend.backend())
             _limit_threads(threads)
             from cnnkit.nets.build import build, with_recipe
 
@@ -51,6 +47,13 @@ class KerasEngine(Engine):
         import tensorflow as tf
 
         return tuple(array.numpy() for array in self._graph(tf.constant(pixels)))
+
+
+def _refuse_other_backend(backend: str) -> None:
+    if backend != "tensorflow":
+        raise UsageError(
+            f"Expected Keras on TensorFlow. Received: KERAS_BACKEND={backend}. Unset it."
+        )
 
 
 def _limit_threads(threads: int) -> None:

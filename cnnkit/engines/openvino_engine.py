@@ -70,7 +70,7 @@ class OpenvinoEngine(Engine):
 
     def _in_bfloat16(self, pixels: NDArray[np.uint8]) -> Answers:
         compiled = _Compiled(self._core, self._network, "bfloat16", self._threads, 1)
-        answers = [compiled.run(pixels[i : i + 1]) for i in range(len(pixels))]
+        answers = [compiled.run(pixels[i : i + 4]) for i in range(0, len(pixels), 4)]
         return tuple(np.concatenate(arrays) for arrays in zip(*answers, strict=True))
 
 

@@ -49,15 +49,16 @@ def batched(
     """Yield batches of up to `size` pictures, in order; the last one may be short.
 
     `load` turns a path into a picture and runs on `threads` threads, at most `ahead` pictures
-    (default: two batches) before the caller, so memory does not grow with the list. An error
-    raised by `paths` or `load` is raised here, after everything before it was handed on.
+    before the caller (default: two batches, or two for each thread), so memory does not grow with
+    the list. An error raised by `paths` or `load` is raised here, after everything before it was
+    handed on.
 
     An empty batch says that the next picture is not there yet, or that an error comes: now is
     the time to finish what was handed on before.
     """
     stop = threading.Event()
     waiting: queue.Queue[tuple[str, Future[Pixels | Skipped]] | _End] = queue.Queue(
-        ahead or 2 * size
+        ahead or 2 * max(size, threads)
     )
     pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
     # A daemon: it may sit in a read of stdin that never returns.

@@ -28,7 +28,8 @@ _Word = TypeVar("_Word", bound=str)
 class Job:
     """One network at work, every wish checked; nothing is opened yet.
 
-    `engine` is the runtime's name, `batch_size` the pictures per run of the network.
+    `engine` is the runtime's name, and `only` whether no other one will do; `batch_size` the
+    pictures per run of the network.
     """
 
     network: Network
@@ -36,6 +37,7 @@ class Job:
     weights: str
     seed: int
     engine: str
+    only: bool
     precision: Precision
     batch_size: int
     threads: int
@@ -78,6 +80,7 @@ class Job:
             weights=os.fspath(weights),
             seed=whole("seed", seed, 0),
             engine=chosen,
+            only=engine != "auto" or precision == "bfloat16",
             precision=precision,
             batch_size=BATCH_SIZES[chosen]
             if batch_size is None
@@ -106,6 +109,7 @@ class Job:
                 precision=self.precision,
                 batch_size=self.batch_size,
                 threads=self.threads,
+                only=self.only,
             )
         except WeightsError as error:
             raise WeightsError(f"{error} {self._advice()}") from error

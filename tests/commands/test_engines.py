@@ -128,8 +128,18 @@ def test_files_that_are_cut_off_altered_or_gone(
 
 def test_a_cache_that_cannot_be_written(cnnkit: Run, expected: Any) -> None:
     done = cnnkit(*COMMAND, env=os.environ | {"CNNKIT_CACHE_DIR": "/proc/no-such-place"})
-    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.returncode == 0
     assert agrees(done.stdout, expected)
+    (line,) = done.stderr.decode().splitlines()
+    assert "cannot be kept in /proc/no-such-place" in line
+    assert "CNNKIT_CACHE_DIR=FOLDER" in line
+
+
+def test_another_backend_of_keras_is_a_clear_error(cnnkit: Run) -> None:
+    for backend in ("jax", "bogus"):
+        done = cnnkit(*COMMAND, "--engine", "keras", env=os.environ | {"KERAS_BACKEND": backend})
+        assert done.returncode == 2
+        assert f"Received: KERAS_BACKEND={backend}. Unset it." in done.stderr.decode()
 
 
 def watched(events: str, program: str = WATCHED, **options: Any) -> Any:

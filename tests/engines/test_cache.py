@@ -86,7 +86,8 @@ def test_what_is_altered_is_noticed() -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "{", "[]", "3", "null", "{}", '{"files": 3}', '{"files": {"model.bin": 3}}',
-     '{"files": {"model.bin": ["a", "b"]}}', "\x00\xff", "[" * 100_000],
+     '{"files": {"model.bin": ["a", "b"]}}', '{"files": {"/dev/zero": [0, 1]}}',
+     "\x00\xff", "[" * 100_000],
 )  # fmt: skip
 def test_facts_that_make_no_sense_are_no_facts(text: str) -> None:
     entry = cache.keep("tiny-1", FACTS, build)

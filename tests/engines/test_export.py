@@ -1,6 +1,7 @@
 """Exported files answer in their own runtimes as Keras does, or are refused."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from cnnkit.engines import export as module
 from cnnkit.engines.base import SCORES, Source
 from cnnkit.engines.conversion import probes
+from cnnkit.engines.disk import takes
 from cnnkit.engines.export import (
     KINDS,
     Exported,
@@ -148,6 +150,34 @@ def test_what_goes_wrong_is_said(
     with pytest.raises(kind, match=told) as caught:
         export_scores(keras_engine.model, "litert", tmp_path)
     assert caught.value.exit_code == 1
+
+
+@contextmanager
+def files_at_most(size: int) -> Iterator[None]:
+    """As on a disk that is full: no file grows beyond `size` bytes."""
+    resource = pytest.importorskip("resource", reason="no limits on this system")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("format", EACH)
+def test_a_full_disk_is_blamed_on_nobody_else(
+    format: str, keras_engine: Any, tmp_path: Path
+) -> None:
+    with files_at_most(1 << 16), pytest.raises(OutputError, match="cannot be written"):
+        export_scores(keras_engine.model, format, tmp_path)
+
+
+def test_a_disk_takes_what_it_has_room_for(tmp_path: Path) -> None:
+    with files_at_most(2 << 20):
+        assert takes(tmp_path, 2 << 20) and takes(tmp_path, 0)
+        assert not takes(tmp_path, (2 << 20) + 1)
+    assert not takes(tmp_path / "absent", 1)
+    assert not list(tmp_path.iterdir())
 
 
 def test_missing_packages_come_with_the_command_that_brings_them(

@@ -41,9 +41,15 @@ def test_the_bounds(same_label: float, median: float, holds: bool) -> None:
 def test_a_verdict_is_read_back_and_nonsense_is_none() -> None:
     verdict = Verdict(64, 0.984, 0.9996, 0.99)
     assert Verdict.of({**asdict(verdict), "processor": "any"}) == verdict
-    for nonsense in ({}, {"pictures": 64}, asdict(verdict) | {"same_label": "most"},
-                     asdict(verdict) | {"least_cosine": None}):  # fmt: skip
-        assert Verdict.of(nonsense) is None
+    whole = asdict(verdict)
+    for figures in (
+        {},
+        {"pictures": 64},
+        whole | {"same_label": "most"},
+        whole | {"least_cosine": None},
+        whole | {"pictures": float("inf")},
+    ):
+        assert Verdict.of(figures) is None
 
 
 def test_answers_that_are_no_numbers_never_hold() -> None:
