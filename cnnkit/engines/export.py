@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from cnnkit.engines.base import Answers, Engine
 from cnnkit.engines.conversion import TOLERANCE, differences, probes
+from cnnkit.engines.disk import takes
 from cnnkit.engines.quiet import quiet
 from cnnkit.errors import CnnkitError, GateFailed, OutputError
 from cnnkit.records import Recipe
@@ -83,6 +84,12 @@ def export_scores(model: Any, format: str, folder: Path) -> Path:
         raise OutputError(f"{folder} cannot be written: {error.strerror or error}.") from error
     except Exception as error:  # converters raise anything for what they do not know
         log.debug("%s", error, exc_info=True)
+        size = 4 * scores.count_params()
+        if not takes(folder, size):  # native writers do not say that a disk is full
+            raise OutputError(
+                f"{folder} cannot be written: the disk does not take the {size} bytes of the "
+                f"weights ({_reason(error)})."
+            ) from error
         raise CnnkitError(
             f"{model.name} cannot be converted ({_reason(error)}). Expected a network that the "
             f"format can hold. Received: {format}. Type: --format {_another(format)}"

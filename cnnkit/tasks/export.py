@@ -35,10 +35,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 Row = ExportedFile | Skipped
 _RECIPE, _LABELS = "recipe.json", ("labels.json", "labels.txt")
-# All that an export may hold, in whatever format.
-_FILES = frozenset(
-    (_RECIPE, *_LABELS, "model.xml", "model.bin", "model.onnx", "saved_model", "model.tflite")
-)
+_LARGEST_RECIPE = 1 << 20
+_STRANGE = (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
 _Scored = Iterator[tuple[str, NDArray[np.float32] | Skipped]]
 
 
@@ -100,9 +98,9 @@ def export(
     )
     require(format)
     target = Path(os.path.realpath(out))
-    refuse_if_taken(target, _FILES, _RECIPE, force=force)
-    pictures = None if verify is None else list(Inputs.of(verify).paths())
-    with in_place(target, _FILES, _RECIPE, force=force) as folder:
+    refuse_if_taken(target, _written_before, force=force)
+    pictures = None if verify is None else _pictures(verify)
+    with in_place(target, _written_before, force=force) as folder:
         exported, engine = _written(job, format, tolerance, folder)
         rows: list[Row] = []
         compared: list[_Compared] = []
@@ -114,6 +112,17 @@ def export(
             _refuse_if_astray(compared, rows, format, tolerance)
         rows += list(_files(folder, os.fspath(out), exported.file, compared))
     return rows
+
+
+def _pictures(verify: Images) -> list[str]:
+    """Their paths; known before the work whether there are any."""
+    paths = list(Inputs.of(verify).paths())
+    if not paths:
+        raise GateFailed(
+            "Expected at least one picture to compare the answers on. Received: none, no picture "
+            "was named. Type: --verify PICTURES"
+        )
+    return paths
 
 
 def _written(
@@ -164,11 +173,10 @@ def _refuse_if_astray(
     compared: list[_Compared], skipped: list[Row], format: str, tolerance: float
 ) -> None:
     if not compared:
-        first = f"; {' '.join(skipped[0].text())}" if skipped else ""
         raise GateFailed(
             "Expected at least one picture to compare the answers on. "
-            f"Received: {len(skipped)}, none of which can be read{first}. Nothing is kept. "
-            "Type: --verify PICTURES"
+            f"Received: {len(skipped)}, none of which can be read; "
+            f"{' '.join(skipped[0].text())}. Nothing is kept. Type: --verify PICTURES"
         )
     worst = max(compared, key=lambda one: one.difference)
     if worst.difference > tolerance:
@@ -182,11 +190,11 @@ def _refuse_if_astray(
 
 def _files(folder: Path, named: str, opened: str, compared: list[_Compared]) -> Iterator[Row]:
     """A record per file, once it is safe on the disk; `opened` is the one that was compared."""
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+    for inside in sorted(_inside(folder)):
+        path = folder / inside
         with path.open("rb") as file:
             os.fsync(file.fileno())
             digest = file_digest(file, "sha256").hexdigest()
-        inside = path.relative_to(folder).as_posix()
         row = ExportedFile(os.path.join(named, inside), path.stat().st_size, digest)
         if compared and inside in (opened, f"{opened}/saved_model.pb"):
             row = replace(
@@ -198,10 +206,36 @@ def _files(folder: Path, named: str, opened: str, compared: list[_Compared]) -> 
         yield row
 
 
+def _inside(folder: Path) -> set[str]:
+    """The files in a folder of our own, by their relative POSIX paths."""
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def _written_before(out: Path) -> frozenset[str]:
+    """The files that an earlier export wrote, as its recipe says; none where it is no export."""
+    try:
+        said = _said(out / _RECIPE)
+        ours = isinstance(said["files"], list) and "recipe_sha256" in said
+        return frozenset(said["files"]) if ours else frozenset()
+    except _STRANGE:
+        return frozenset()
+
+
+def _said(path: Path) -> Any:
+    """What a recipe file says; it may be anybody's, of any kind and size."""
+    if not path.is_file():
+        raise ValueError("it is no file")
+    with path.open("rb") as file:
+        text = file.read(_LARGEST_RECIPE + 1)
+    if len(text) > _LARGEST_RECIPE:
+        raise ValueError(f"it is larger than {_LARGEST_RECIPE} bytes")
+    return json.loads(text)
+
+
 def read_recipe(path: Path) -> Recipe:
     """The recipe of an exported network. Raises `GateFailed` where it is not what was written."""
     try:
-        said = json.loads(path.read_text("utf-8"))
+        said = _said(path)
         fields: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in said["recipe"].items()
@@ -209,7 +243,7 @@ def read_recipe(path: Path) -> Recipe:
         recipe = Recipe(**fields)
         if recipe.hash != said["recipe_sha256"]:
             raise ValueError("the recipe and its sha256 are not of each other")
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except _STRANGE as error:
         raise GateFailed(
             f"Expected a recipe in {path.name} as it was written. Received: {error!r:.200}. "
             "Export the network anew."
@@ -224,7 +258,9 @@ def _describe(job: Job, format: ExportFormat, folder: Path) -> None:
         index = {str(number): pair for number, pair in enumerate(labels)}
         (folder / _LABELS[0]).write_text(json.dumps(index, ensure_ascii=False), "utf-8")
         (folder / _LABELS[1]).write_text("".join(f"{label}\n" for _, label in labels), "utf-8")
-    facts = _facts(job, format, bool(labels))
+    # By these a later export knows what it may replace.
+    files = sorted(_inside(folder) | {_RECIPE})
+    facts = _facts(job, format, bool(labels)) | {"files": files}
     (folder / _RECIPE).write_text(json.dumps(facts, ensure_ascii=False, indent=1) + "\n", "utf-8")
 
 

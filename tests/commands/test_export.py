@@ -82,6 +82,13 @@ def test_a_check_that_does_not_hold_has_exit_code_4_and_keeps_nothing(
     assert not out.exists() and not list(tmp_path.glob(".*.part"))
 
 
+def test_an_empty_list_names_no_picture(tmp_path: Path) -> None:
+    result = typed("patternnet", "--out", tmp_path / "out", "--verify", "-")
+    assert result.exit_code == 4
+    assert "no picture was named" in result.stderr and "can be read" not in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("later", [0.0, 1.0])
 def test_ctrl_c_leaves_nothing(later: float, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "cnnkit", "export", "patternnet", "--format", "litert"]

@@ -76,6 +76,45 @@ def test_verified_on_pictures_with_one_that_cannot_be_read(tmp_path: Path) -> No
     assert compared.difference is not None and compared.difference < 1e-4
 
 
+def test_force_replaces_what_an_export_wrote_and_nothing_else(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    export(**PATTERNS, out=out)
+    written = sorted(p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file())
+    assert json.loads((out / "recipe.json").read_text())["files"] == written
+    export(**PATTERNS | {"model": "mobilenet_0.25"}, weights="none", out=out, force=True)
+    assert left(out) == ["recipe.json", "saved_model"]
+    (out / "saved_model" / "thesis.txt").write_text("years of work")
+    with pytest.raises(OutputError, match=r"'saved_model/thesis\.txt'. Type: --out"):
+        export(**PATTERNS, out=out, force=True)
+    assert (out / "saved_model" / "thesis.txt").read_text() == "years of work"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"soup": "onions"}',
+        '{"soup": "onions", "files": ["recipe.json", "labels.txt"]}',
+        '{"recipe_sha256": "", "files": [["recipe.json"], "labels.txt"]}',
+        '["files", "recipe_sha256"]',
+        "no json",
+        "[" * 100_000,
+        '{"recipe_sha256": "", "files": ["recipe.json", "labels.txt"]}' + " " * (1 << 20),
+    ],
+    ids=["soup", "soups", "lists", "list", "text", "deep", "large"],
+)
+def test_a_recipe_of_somebody_elses_is_not_replaced(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cnnkit.tasks.network.open_engine", None)
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "recipe.json").write_text(text)
+    (out / "labels.txt").write_text("carrots")
+    with pytest.raises(OutputError, match=r"which holds '.*'. Type: --out"):
+        export(**PATTERNS, out=out, force=True)
+    assert left(out) == ["labels.txt", "recipe.json"]
+
+
 def test_no_picture_that_can_be_read_is_no_verification(tmp_path: Path) -> None:
     (tmp_path / "b.jpg").write_bytes(b"no picture")
     with pytest.raises(GateFailed, match=r"Received: 1, none of which.*b\.jpg.*--verify"):
@@ -167,6 +206,7 @@ def test_an_interruption_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monk
         ({"tolerance": float("nan")}, UsageError, "from 0 to 1"),
         ({"weights": "absent.h5"}, UsageError, "there is no such file"),
         ({"verify": "."}, InputError, "picture"),
+        ({"verify": []}, GateFailed, "Received: none, no picture was named. Type: --verify"),
         ({"out": __file__}, OutputError, "Not a directory"),
         ({"out": Path(__file__) / "out"}, OutputError, "Not a directory"),
         ({"out": Path(__file__).parent}, OutputError, "Type: --out ANOTHER"),
