@@ -1,9 +1,14 @@
 """The command line's entrance, and the one place where errors become exit codes."""
 
 import os
+import signal
 import sys
+import threading
 import traceback
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import click
@@ -29,43 +34,83 @@ INTERRUPTED, BROKEN_PIPE = 130, 141
 class Program(click.Group):
     """A group whose verbs may raise: every error ends here as a message and an exit code."""
 
+    _interrupted = False
+
     def main(self, *arguments: Any, **options: Any) -> Any:
         """Run the program, whatever of the three standard streams is closed."""
         _open_what_is_closed()
-        return super().main(*arguments, **options)
+        with self._noting_interrupts():
+            return super().main(*arguments, **options)
 
     def invoke(self, context: click.Context) -> Any:
         """Run the verb."""
         talk = context.ensure_object(Talk)
         try:
             return super().invoke(context)
-        except CnnkitError as error:
-            if isinstance(error, OutputError):
-                _discard_stdout()
-            self._say(talk, str(error))
-            context.exit(error.exit_code)
-        except BrokenPipeError:
-            _discard_stdout()  # the reader has what it wanted
-            context.exit(BROKEN_PIPE)
-        except KeyboardInterrupt:
-            self._say(talk, "interrupted")
-            context.exit(INTERRUPTED)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
-        except Exception as error:
-            self._say(talk, f"internal error: {type(error).__name__}: {error}")
-            self._say(talk, "this is a fault of cnnkit's; -v shows where" * (not talk.verbose))
-            if talk.verbose:
-                traceback.print_exc()
-            context.exit(CnnkitError.exit_code)
+        except (Exception, KeyboardInterrupt) as error:
+            context.exit(self._told(talk, error))
         finally:
             talk.stop()
+
+    def _told(self, talk: Talk, error: BaseException) -> int:
+        """Say what has happened; the exit code for it."""
+        if isinstance(error, OutputError | BrokenPipeError):
+            _discard_stdout()
+        if self._interrupted or _comes_of_an_interrupt(error):
+            self._say(talk, "interrupted")
+            return INTERRUPTED
+        if isinstance(error, BrokenPipeError):
+            return BROKEN_PIPE  # the reader has what it wanted
+        if isinstance(error, CnnkitError):
+            self._say(talk, str(error))
+            return error.exit_code
+        self._say(talk, f"internal error: {type(error).__name__}: {error}")
+        self._say(talk, "this is a fault of cnnkit's; -v shows where" * (not talk.verbose))
+        if talk.verbose:
+            traceback.print_exception(error)
+        return CnnkitError.exit_code
+
+    @contextmanager
+    def _noting_interrupts(self) -> Iterator[None]:
+        """Remember that Ctrl-C came: modules in C may make another error of it as they load.
+
+        Who ignores it, or handles it in a way of their own, goes on doing so.
+        """
+        self._interrupted = False
+        own = signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+        if own or threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        signal.signal(signal.SIGINT, self._interrupt)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        self._interrupted = True
+        signal.default_int_handler(number, frame)
 
     @staticmethod
     def _say(talk: Talk, message: str) -> None:
         talk.stop()
         if message:
             click.echo(f"cnnkit: {message}", err=True)
+
+
+def _comes_of_an_interrupt(error: BaseException) -> bool:
+    """Whether it is Ctrl-C, or was raised because of it or while it was handled."""
+    waiting, seen = [error], set[int]()
+    while waiting:
+        error = waiting.pop()
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        if id(error) not in seen:  # chains may be rings
+            seen.add(id(error))
+            waiting += [each for each in (error.__cause__, error.__context__) if each]
+    return False
 
 
 def _discard_stdout() -> None:

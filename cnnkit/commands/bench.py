@@ -59,6 +59,7 @@ def bench(
     """
     from cnnkit.tasks.bench import bench as run
 
-    named = engines if engines == "all" else [name.strip() for name in engines.split(",")]
-    rows = run(engines=named, offline=talk.offline, reporter=talk.download, **options)
+    named = [name for part in engines.split(",") if (name := part.strip())]
+    wanted = "all" if named == ["all"] else named
+    rows = run(engines=wanted, offline=talk.offline, reporter=talk.download, **options)
     emit(rows, format=format, output=output, columns=BenchRow.columns())

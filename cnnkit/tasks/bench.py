@@ -84,7 +84,8 @@ def bench(
     Args:
         model: a name from the catalog.
         images: up to 100 of them are what decoding is measured on; by default, drawn ones.
-        engines: "all" that are here, or which; each runs in every precision that it can.
+        engines: "all" that are here and can run the network, or which; each runs in every
+            precision that it can.
         weights: as `classify` takes them; by default those that are here, or else random ones:
             speed does not depend on them.
         threads: cores to use; by default all that this process may.
@@ -93,7 +94,7 @@ def bench(
         reporter: is told how downloads go.
 
     Raises `UsageError` at once for arguments that make no sense, `InputError` where no picture can
-    be read.
+    be read, `RuntimeUnfit` where an engine that was named cannot run the network.
     """
     network = find(model)
     if not 0 < seconds < float("inf"):
@@ -109,6 +110,8 @@ def bench(
         for name in _named(engines)
         for precision in (("float32",) if name == "keras" else ("float32", "bfloat16"))
     ]
+    if engines == "all":  # nobody has asked for one that cannot run this network
+        jobs = [replace(each, only=False) for each in jobs]
     return _rows(jobs, None if images is None else Inputs.of(images).paths(), seconds)
 
 
@@ -132,7 +135,7 @@ def _rows(jobs: list[Job], paths: Iterable[str] | None, seconds: float) -> Itera
         pixels = _pixels(files, job.recipe, max(engine.batch_size for engine in engines))
         precisions = dict.fromkeys(engine.precision for engine in engines)
         cases = [
-            *(_peak(job, precision) for precision in precisions),
+            *(case for precision in precisions for case in _peak(job, precision)),
             *(case for engine in engines for case in _networks(job, engine, pixels)),
             _Case(_row(job, "decode", note=told), partial(_decoded, files, job)),
         ]
@@ -184,19 +187,32 @@ def _pixels(files: list[str], recipe: Recipe, number: int) -> Pixels:
 
 
 def _opened(jobs: list[Job]) -> list[Engine]:
-    """Every engine in each precision that this processor computes in; Keras at most once."""
+    """Every engine in each precision that this processor computes in; each at most once."""
     engines: dict[tuple[str, str], Engine] = {}
+    wanted, unfit = {job.engine for job in jobs}, set[str]()
     for job in jobs:
-        try:
-            engine = job.open()
-        except UsageError:
-            if job.precision == "bfloat16":  # not on this processor
-                continue
-            raise
-        # Where a compiled runtime cannot run the network, Keras comes in its place.
-        if engines.setdefault((engine.name, engine.precision), engine) is not engine:
+        # Unfit in one precision, unfit in the other, and it has been said.
+        engine = None if job.engine in unfit else _possible(job)
+        if engine is None:
+            continue
+        # Where a compiled runtime cannot run the network, Keras comes in its place; not where it
+        # is measured anyway, in batches of its own size.
+        instead = engine.name != job.engine
+        unfit |= {job.engine} if instead else set()
+        spare = instead and engine.name in wanted
+        if spare or engines.setdefault((engine.name, engine.precision), engine) is not engine:
             engine.close()
     return list(engines.values())
+
+
+def _possible(job: Job) -> Engine | None:
+    """The engine; None for bfloat16 on a processor that has none."""
+    try:
+        return job.open()
+    except UsageError:
+        if job.precision == "bfloat16":
+            return None
+        raise
 
 
 # ---- measuring
@@ -276,11 +292,15 @@ def _answered(files: list[str], job: Job, engine: Engine, seconds: float) -> flo
     return rate
 
 
-def _peak(job: Job, precision: str) -> _Case:
-    engine, work = peak_work(precision, job.threads)
+def _peak(job: Job, precision: str) -> list[_Case]:
+    try:
+        engine, work = peak_work(precision, job.threads)
+    except Exception as error:  # half an installation fails in any way it likes
+        log.warning("The peak in %s cannot be measured: %s", precision, error)
+        return []
     note = f"products of {SIDE} × {SIDE} matrices"
     row = _row(job, "peak", engine=engine, precision=precision, note=note)
-    return _Case(row, partial(_repeated, work))
+    return [_Case(row, partial(_repeated, work))]
 
 
 # ---- what it comes to
@@ -296,7 +316,8 @@ def _judged(cases: list[_Case], operations: int) -> Iterator[BenchRow]:
             row = replace(case.row, gflops=peaks[row.precision])
         elif row.measure == "network":
             gflops = 2 * operations * case.rate / 1e9
-            share = None if on_graphics(row.engine) else gflops / peaks[row.precision]
+            peak = None if on_graphics(row.engine) else peaks.get(row.precision)
+            share = None if peak is None else gflops / peak
             latency = 1000 * case.latency if row.batch == 1 else None
             row = replace(row, latency_ms=latency, gflops=gflops, share_of_peak=share, note=note)
         yield row

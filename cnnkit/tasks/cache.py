@@ -1,5 +1,7 @@
 """The converted networks that are kept on disk: list them, clear them away."""
 
+import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -60,14 +62,21 @@ def cache_folder() -> Path:
 
 
 def summary(rows: Sequence[CacheRow]) -> str:
-    """How many there are, how large they are together, and where."""
+    """How many can be run, what else lies there, how large all are together, and where."""
     from cnnkit.engines import cache
 
     size = sum(row.size or 0 for row in rows)
-    number = f"{len(rows)} converted network{'' if len(rows) == 1 else 's'}"
-    return (
-        f"{number}, {size / 1e6:.1f} of at most {cache.LARGEST / 1e6:.0f} MB, in {cache.folder()}"
-    )
+    most = f"{size / 1e6:.1f} of at most {cache.LARGEST / 1e6:.0f} MB"
+    return f"{_number(rows)}, {most}, in {cache.folder()}"
+
+
+def _number(rows: Sequence[CacheRow]) -> str:
+    """Such as: 2 converted networks, 1 unfit and 1 damaged."""
+    states = Counter(row.state for row in rows)
+    kept = states.pop("kept", 0)
+    told = [f"{kept} converted network{'' if kept == 1 else 's'}"]
+    told += [f"{number} {state}" for state, number in states.items()]
+    return " and ".join(filter(None, (", ".join(told[:-1]), told[-1])))
 
 
 def _rows() -> dict[str, list[CacheRow]]:
@@ -76,6 +85,7 @@ def _rows() -> dict[str, list[CacheRow]]:
 
     rows: dict[str, list[CacheRow]] = {}
     with _told("read"):
+        _refuse_if_no_folder(cache.folder())
         whole = {entry.folder.name: entry for entry in cache.entries()}
         for key, paths in cache.belongings().items():
             rows[key] = []
@@ -84,6 +94,12 @@ def _rows() -> dict[str, list[CacheRow]]:
                 with suppress(FileNotFoundError):
                     rows[key] += _row(key, path, whole.get(path.name))
     return rows
+
+
+def _refuse_if_no_folder(path: Path) -> None:
+    """Raise `OSError` where a file is in its place or above it; it need not be there yet."""
+    with suppress(FileNotFoundError), os.scandir(path):
+        pass
 
 
 def _row(key: str, path: Path, entry: "Entry | None") -> list[CacheRow]:

@@ -18,6 +18,7 @@ from cnnkit.zoo import weights as store
 from cnnkit.zoo.catalog import DEFAULT_MODEL, PACKAGED_MODEL, catalog, find
 
 _PACKAGES = ("cnnkit", "tensorflow", "keras", "numpy", "pillow", "h5py", "click")
+_REINSTALL = "pip install --force-reinstall {}"
 # What makes a network fast, in the words of /proc/cpuinfo.
 _FEATURES = (
     "avx2",
@@ -35,12 +36,15 @@ def examine() -> Iterator[Finding]:
     """Yield one finding per matter, the decisive one last: a picture classified for real."""
     yield from _versions()
     yield Finding("processor", "ok", _processor())
-    yield _openvino()
+    compiled = _openvino()
+    yield compiled
     yield _graphics()
     yield from _folders()
     yield from _weights()
     yield _converted()
-    yield _main_job()
+    # Keras should run in the place of what is half installed; if not, that is what to mend.
+    half = compiled.mend == _REINSTALL.format("openvino")
+    yield _main_job(compiled.mend if half else _REINSTALL.format("cnnkit"))
 
 
 def raise_if_ill(findings: Iterable[Finding]) -> None:
@@ -82,7 +86,8 @@ def _openvino() -> Finding:
 
         fast = "BF16" in Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     except Exception as error:  # a library that does not fit this system may raise anything
-        return Finding(matter, "broken", str(error), "pip install --force-reinstall openvino")
+        detail = f"installed, but cannot be loaded ({error}): keras runs"
+        return Finding(matter, "missing", detail, _REINSTALL.format("openvino"))
     precisions = "float32 and bfloat16" if fast else "float32; this processor has no bfloat16"
     return Finding(matter, "ok", f"{version('openvino')}, in {precisions}")
 
@@ -142,8 +147,11 @@ def _weights() -> Iterator[Finding]:
         )
 
 
-def _main_job() -> Finding:
-    """Classify a picture that comes with the package, by the network that comes with it."""
+def _main_job(mend: str) -> Finding:
+    """Classify a picture that comes with the package, by the network that comes with it.
+
+    `mend` is what to type where that fails.
+    """
     matter = PACKAGED_MODEL
     pictures = sorted(store.packaged_folder().glob("pictures/*/*.jpg"))
     try:
@@ -153,7 +161,7 @@ def _main_job() -> Finding:
         matter = f"{PACKAGED_MODEL} on the engine {engine.name}"
         (record,) = classify(pictures[:1], model=PACKAGED_MODEL, top=1, offline=True)
     except Exception as error:  # whatever it is, it is what the person came to hear
-        return Finding(matter, "broken", str(error), "pip install --force-reinstall cnnkit")
+        return Finding(matter, "broken", str(error), mend)
     if not isinstance(record, Classification):
         return Finding(matter, "broken", "the picture in the package cannot be read")
     best = record.predictions[0]

@@ -26,3 +26,15 @@ def test_an_engine_that_does_not_exist_is_a_usage_error(cnnkit: Run) -> None:
     result = cnnkit("bench", "patternnet", "--engines", "openvno")
     assert (result.returncode, result.stdout) == (2, b"")
     assert b"Did you mean openvino" in result.stderr and b"Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("engines", [",", "", " , "])
+def test_no_engine_at_all_is_a_usage_error(cnnkit: Run, engines: str) -> None:
+    result = cnnkit("bench", "patternnet", "--engines", engines)
+    assert (result.returncode, result.stdout) == (2, b"")
+    assert b"Expected engines: all, or some of" in result.stderr
+
+
+def test_a_comma_too_many_is_no_engine(cnnkit: Run) -> None:
+    result = cnnkit("bench", "patternnet", "--engines", "keras,", "--images", "absent")
+    assert b"No engine is called" not in result.stderr

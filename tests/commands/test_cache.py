@@ -51,3 +51,14 @@ def test_an_unknown_name_is_a_usage_error(cnnkit: Run) -> None:
     result = cnnkit("cache", "clear", "vgg17")
     assert (result.returncode, result.stdout) == (2, b"")
     assert b"Did you mean" in result.stderr and b"Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("command", ["info", "clear"])
+def test_a_folder_that_cannot_be_is_an_error(
+    cnnkit: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("CNNKIT_CACHE_DIR", str(tmp_path / "file"))
+    result = cnnkit("cache", command)
+    assert (result.returncode, result.stdout) == (1, b"")
+    assert b"cannot be read: Not a directory. Expected a folder" in result.stderr

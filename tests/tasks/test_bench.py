@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from cnnkit.engines import base
+from cnnkit.engines.base import RuntimeUnfit
 from cnnkit.errors import InputError, UnknownName, UsageError
 from cnnkit.records import BenchRow
 from cnnkit.tasks import bench as task
@@ -40,7 +42,7 @@ def test_every_engine_is_measured_in_every_way(rows: list[BenchRow]) -> None:
     assert {(row.engine, row.precision) for row in rows_of(rows, "files")} == engines
     for engine in engines:
         own = [r.batch for r in rows_of(rows, "network") if (r.engine, r.precision) == engine]
-        assert own == [1, 32 if engine[0] == "keras" else 8]
+        assert own == [1, base.BATCH_SIZES[engine[0]]]
     assert {row.precision for row in rows_of(rows, "peak")} == {each for _, each in engines}
     assert len(rows_of(rows, "decode")) == 1
     assert {(row.model, row.weights, row.threads) for row in rows} == {
@@ -120,6 +122,52 @@ def test_without_openvino_numpy_multiplies(monkeypatch: pytest.MonkeyPatch) -> N
     engine, work = peak.peak_work("float32", 1)
     assert engine == "numpy"
     work()
+
+
+@pytest.fixture
+def unfit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An openvino that can run no network."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeUnfit("On openvino patternnet strays.")
+
+    monkeypatch.setattr(base, "find_spec", lambda name: True)
+    monkeypatch.setattr(task, "find_spec", lambda name: True)
+    monkeypatch.setattr(base, "_openvino", lambda: refuse)
+
+
+@pytest.mark.network
+@pytest.mark.usefixtures("unfit")
+def test_an_engine_that_cannot_run_the_network_is_left_out_and_told_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level("WARNING", "cnnkit"):
+        rows = list(bench("patternnet", seconds=0.1))
+    assert caplog.text.count("On openvino patternnet strays. Keras runs instead.") == 1
+    assert {row.engine for row in rows if row.measure in ("network", "files")} == {"keras"}
+    assert [row.batch for row in rows_of(rows, "network")] == [1, 32]
+    assert [row.precision for row in rows_of(rows, "peak")] == ["float32"]
+
+
+@pytest.mark.usefixtures("unfit")
+def test_an_engine_that_was_named_and_cannot_run_is_an_error() -> None:
+    with pytest.raises(RuntimeUnfit, match="On openvino patternnet strays"):
+        list(bench("patternnet", engines="openvino", seconds=0.1))
+
+
+@pytest.mark.network
+def test_without_a_yardstick_there_is_no_share_of_it(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> None:
+        raise ImportError("libopenvino.so is not there")
+
+    monkeypatch.setattr(task, "peak_work", broken)
+    with caplog.at_level("WARNING", "cnnkit"):
+        rows = list(bench("patternnet", engines="keras", seconds=0.1))
+    assert "The peak in float32 cannot be measured: libopenvino.so is not there" in caplog.text
+    assert rows_of(rows, "peak") == []
+    assert [row.share_of_peak for row in rows_of(rows, "network")] == [None, None]
 
 
 def test_wishes_are_checked_at_once(tmp_path: Path) -> None:

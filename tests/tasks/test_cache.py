@@ -53,6 +53,18 @@ def test_each_network_is_listed_with_what_is_known_of_it(folder: Path) -> None:
     assert summary([row]) == f"1 converted network, 5.0 of at most 8590 MB, in {folder}"
 
 
+def test_the_summary_counts_networks_and_tells_the_rest_apart(folder: Path) -> None:
+    kept("vgg16", unfit="strays from Keras by 2.0e-01")
+    assert summary(cache_info()).startswith("0 converted networks and 1 unfit, 0.0 of at most ")
+    entry = kept("vgg19")
+    (folder / f".{entry.folder.name}.building").mkdir()
+    assert summary(cache_info()).startswith("1 converted network, 1 unfit and 1 unfinished, ")
+    (entry.folder / "model.bin").write_bytes(b"short")
+    states = {"1 unfit", "1 unfinished", "1 damaged"}
+    told = summary(cache_info()).replace(" and ", ", ").split(", ")
+    assert (told[0], set(told[1:4])) == ("0 converted networks", states)
+
+
 def test_looking_is_no_use() -> None:
     entry = kept("vgg16")
     os.utime(entry.folder / "engine.json", (1_000_000_000, 1_000_000_000))
@@ -169,6 +181,14 @@ def test_unknown_names_get_near_misses_and_nothing_goes() -> None:
 def test_what_an_older_catalog_named_can_be_cleared() -> None:
     kept("oldnet")
     assert [row.state for row in clear_cache("oldnet")] == ["removed"]
+
+
+@pytest.mark.parametrize("file", ["own", "own/engines"])
+def test_a_folder_in_or_below_a_file_is_a_clear_error(tmp_path: Path, file: str) -> None:
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).touch()
+    with pytest.raises(OutputError, match=r"cannot be read: Not a directory\..*CACHE_DIR"):
+        cache_info()
 
 
 def test_a_folder_that_cannot_be_written_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """What works on this machine, and what is missing."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from cnnkit.errors import CnnkitError
 from cnnkit.records import Finding
 from cnnkit.tasks import doctor
 from cnnkit.tasks.doctor import examine, raise_if_ill
+from cnnkit.tasks.network import Job
 
 
 @pytest.mark.network
@@ -71,3 +73,33 @@ def test_the_verdicts_of_converted_networks_are_told(
         {"pictures": 64, "same_label": 0.5, "median_cosine": 0.9, "least_cosine": 0.1}
     )
     assert doctor._converted().detail.endswith("; vgg16: same label 50.0 %, cosine 0.9000: float32")
+
+
+def test_an_openvino_that_cannot_be_loaded_is_not_fatal_and_has_its_own_mend(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(doctor, "find_spec", lambda name: True)
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    found = doctor._openvino()
+    assert (found.state, found.mend) == ("missing", "pip install --force-reinstall openvino")
+    assert "installed, but cannot be loaded" in found.detail
+    raise_if_ill([found])
+
+
+@pytest.mark.parametrize(
+    ("compiled", "mend"),
+    [
+        ("pip install --force-reinstall openvino", "pip install --force-reinstall openvino"),
+        ("pip install openvino", "pip install --force-reinstall cnnkit"),
+        ("", "pip install --force-reinstall cnnkit"),
+    ],
+)
+def test_the_last_finding_says_which_package_is_to_be_mended(
+    monkeypatch: pytest.MonkeyPatch, compiled: str, mend: str
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ImportError("a library is not there")
+
+    monkeypatch.setattr(doctor, "_openvino", lambda: Finding("engine", "missing", "", compiled))
+    monkeypatch.setattr(Job, "of", broken)
+    assert list(examine())[-1].mend == mend
