@@ -177,22 +177,14 @@ class TestReadAhead:
         batches.close()
 
     def test_it_keeps_every_thread_busy(self) -> None:
-        at_once = most = 0
-        lock = threading.Lock()
+        all_at_once = threading.Barrier(24)
 
         def load(path: str) -> Pixels | Skipped:
-            nonlocal at_once, most
-            with lock:
-                at_once += 1
-                most = max(most, at_once)
-            time.sleep(0.02)
-            with lock:
-                at_once -= 1
+            all_at_once.wait(timeout=SOON)
             return pixels_of(path)
 
-        paths = [str(7 * number) for number in range(200)]
-        assert len(flat(list(batched(paths, load, size=1, threads=24)))) == 200
-        assert most == 24
+        given = batched(numbers(4 * 24), load, size=1, threads=24)
+        assert agrees(flat(list(given)), numbers(4 * 24))
 
     def test_it_can_be_set(self) -> None:
         loaded: list[str] = []
