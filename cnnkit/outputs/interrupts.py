@@ -9,26 +9,23 @@ from typing import Any
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Raise `KeyboardInterrupt` after the block instead of within it.
+    """Let Ctrl-C do what it does after the block instead of within it.
 
-    Only where Python's own handler is in place, and in the main thread: nobody else gets one.
+    Only in the main thread, and where it does anything: nobody else is interrupted by it.
     """
-    ours = (
-        threading.current_thread() is threading.main_thread()
-        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    )
-    if not ours:
+    handler = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(handler):
         yield
         return
-    pressed: list[int] = []
+    pressed: list[tuple[int, Any]] = []
 
     def note(number: int, frame: Any) -> None:
-        pressed.append(number)
+        pressed.append((number, frame))
 
     signal.signal(signal.SIGINT, note)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, handler)
     if pressed:
-        raise KeyboardInterrupt
+        handler(*pressed[-1])

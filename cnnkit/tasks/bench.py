@@ -84,10 +84,8 @@ def bench(
     Args:
         model: a name from the catalog.
         images: up to 100 of them are what decoding is measured on; by default, drawn ones.
-        engines: "all" that are here and can run the network, or which; each runs in every
-            precision that it can.
-        weights: as `classify` takes them; by default those that are here, or else random ones:
-            speed does not depend on them.
+        engines: "all" that can run the network, or which; each in every precision that it can.
+        weights: as `classify` takes them; by default those here, or random ones, just as fast.
         threads: cores to use; by default all that this process may.
         seconds: how long to measure, besides opening and warming up.
         offline: never try to fetch weights.
@@ -195,8 +193,7 @@ def _opened(jobs: list[Job]) -> list[Engine]:
         engine = None if job.engine in unfit else _possible(job)
         if engine is None:
             continue
-        # Where a compiled runtime cannot run the network, Keras comes in its place; not where it
-        # is measured anyway, in batches of its own size.
+        # Keras, come in the place of an unfit runtime, is perhaps measured by itself anyway.
         instead = engine.name != job.engine
         unfit |= {job.engine} if instead else set()
         spare = instead and engine.name in wanted
