@@ -6,6 +6,7 @@
         resnet50-4f0c…/         one converted network; its name ends in the hash of what it is
             engine.json         what that is, and the size and CRC-32 of every other file
             model.xml model.bin the network, in float32
+            bfloat16-biases.npy its biases where it runs in bfloat16
             verdict.json        how its faster precision compares, once that is known
         .resnet50-4f0c….lock    held by whoever converts it
 
