@@ -11,7 +11,9 @@ from cnnkit.commands.options import (
     gather,
     input_options,
     output_options,
+    seed_option,
     talk_options,
+    weights_option,
 )
 from cnnkit.commands.talk import Talk
 from cnnkit.records import Classification, Crops, Fit, Interpolation
@@ -21,13 +23,7 @@ from cnnkit.zoo.catalog import DEFAULT_MODEL
 @click.command(short_help="Name what is in pictures.")
 @input_options
 @click.option("-m", "--model", default=DEFAULT_MODEL, help="A network; `cnnkit models` lists them.")
-@click.option(
-    "-w",
-    "--weights",
-    default="imagenet",
-    metavar="imagenet|none|FILE",
-    help="Published weights, random ones, or a weight file for this network.",
-)
+@weights_option
 @click.option(
     "-k", "--top", default=5, type=click.IntRange(1, 1000), help="How many classes to name."
 )
@@ -54,12 +50,7 @@ from cnnkit.zoo.catalog import DEFAULT_MODEL
     help="How a picture is resized.  [default: the network's own]",
 )
 @engine_options
-@click.option(
-    "--seed",
-    default=0,
-    type=click.IntRange(0, 2**32 - 1),
-    help="For the random weights of `-w none`.",
-)
+@seed_option
 @click.option(
     "--annotate",
     "annotate_in",

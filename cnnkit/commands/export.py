@@ -5,7 +5,7 @@ from typing import Any, get_args
 import click
 
 from cnnkit.commands.emit import emit
-from cnnkit.commands.options import gather, talk_options
+from cnnkit.commands.options import gather, seed_option, talk_options, weights_option
 from cnnkit.commands.talk import Talk
 from cnnkit.errors import UsageError
 from cnnkit.outputs.tables import FORMATS
@@ -24,19 +24,8 @@ from cnnkit.records import ExportedFile, ExportFormat
     metavar="|".join(get_args(ExportFormat)),
     help="Whose file it is to be.",
 )
-@click.option(
-    "-w",
-    "--weights",
-    default="imagenet",
-    metavar="imagenet|none|FILE",
-    help="Published weights, random ones, or a weight file for this network.",
-)
-@click.option(
-    "--seed",
-    default=0,
-    type=click.IntRange(0, 2**32 - 1),
-    help="For the random weights of `-w none`.",
-)
+@weights_option
+@seed_option
 @click.option(
     "--verify",
     multiple=True,

@@ -48,6 +48,22 @@ def output_options(command: Command) -> Command:
     )(command)  # fmt: skip
 
 
+def weights_option(command: Command) -> Command:
+    """`--weights`."""
+    return click.option(
+        "-w", "--weights", default="imagenet", metavar="imagenet|none|FILE",
+        help="Published weights, random ones, or a weight file for this network.",
+    )(command)  # fmt: skip
+
+
+def seed_option(command: Command) -> Command:
+    """`--seed`."""
+    return click.option(
+        "--seed", default=0, type=click.IntRange(0, 2**32 - 1),
+        help="For the random weights of `-w none`.",
+    )(command)  # fmt: skip
+
+
 def engine_options(command: Command) -> Command:
     """`--engine`, `--precision`, `--batch-size` and `--threads`; names as the tasks take them."""
     return _together(
