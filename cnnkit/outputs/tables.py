@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from cnnkit.errors import OutputError, SomeInputsFailed
 from cnnkit.outputs.interrupts import undisturbed
-from cnnkit.records import PICTURE_SUFFIXES, Cell, Record, Skipped
+from cnnkit.records import PICTURE_SUFFIXES, Cell, Record
 
 _LONE_SURROGATES = re.compile("[\ud800-\udfff]")
 # Surrogates that stand for no byte of a name: only a list of JSON records can bring them.
@@ -98,8 +98,8 @@ class Csv(Writer):
 
     def write(self, record: Record) -> None:
         """Write one row."""
-        cells = record.cells()
-        self._row([_plain(cells.get(column)) for column in self.columns])
+        for cells in record.rows():
+            self._row([_plain(cells.get(column)) for column in self.columns])
 
     def _row(self, cells: Sequence[str]) -> None:
         row = io.StringIO(newline="")
@@ -113,8 +113,8 @@ class Rows(Writer):
 
     def write(self, record: Record) -> None:
         """Write one line."""
-        cells = record.cells()
-        self._row([_plain(cells.get(column)) for column in self.columns])
+        for cells in record.rows():
+            self._row([_plain(cells.get(column)) for column in self.columns])
 
     def _row(self, cells: Sequence[str]) -> None:
         self.put("\t".join(_safe(cells)) + "\n")
@@ -139,7 +139,8 @@ class Terminal(Writer):
     def fit(self, records: Iterable[Record]) -> None:
         """Make the columns wide enough for all of these."""
         for record in records:
-            self._widen(_safe(record.text()))
+            for line in record.lines():
+                self._widen(_safe(line))
 
     def write(self, record: Record) -> None:
         """Write one line, and before the first one of a listing its header."""
@@ -148,10 +149,11 @@ class Terminal(Writer):
             self._widen(header)
             self._row(header)
             self.columns = ()
-        cells = _safe(record.text())
-        # A long reason why not must not push the answers of the others apart.
-        self._widen(cells[:1] if isinstance(record, Skipped) else cells)
-        self._row(cells)
+        for line in record.lines():
+            cells = _safe(line)
+            # A long reason why not must not push the answers of the others apart.
+            self._widen(cells[:1] if record.failed else cells)
+            self._row(cells)
 
     def _row(self, cells: Sequence[str]) -> None:
         widths = self._widths + [0] * (len(cells) - len(self._widths))

@@ -9,14 +9,19 @@ from cnnkit.records.machine import BenchRow, Finding
 from cnnkit.records.networks import CacheRow, ExportedFile, LabelRow, ModelRow, WeightsRow
 from cnnkit.records.recipe import Recipe
 from cnnkit.records.record import Cell, Record
+from cnnkit.records.store import Embedded, Neighbour, Neighbours, Stamp, Unanswered
 from cnnkit.records.words import (
     PICTURE_SUFFIXES,
     Crops,
     ExportFormat,
     Fit,
+    Index,
     Interpolation,
+    Metric,
+    Pooling,
     Precision,
     Runtime,
+    StoredType,
     Style,
 )
 
@@ -28,19 +33,28 @@ __all__ = [
     "Classification",
     "Crops",
     "Drawn",
+    "Embedded",
     "ExportFormat",
     "ExportedFile",
     "Finding",
     "Fit",
+    "Index",
     "Interpolation",
     "LabelRow",
+    "Metric",
     "ModelRow",
+    "Neighbour",
+    "Neighbours",
+    "Pooling",
     "Precision",
     "Prediction",
     "Recipe",
     "Record",
     "Runtime",
     "Skipped",
+    "Stamp",
+    "StoredType",
     "Style",
+    "Unanswered",
     "WeightsRow",
 ]

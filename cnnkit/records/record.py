@@ -1,6 +1,6 @@
 """What every record that leaves the program can do."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -42,3 +42,11 @@ class Record:
     def text(self) -> tuple[str, ...]:
         """The record as a person reads it: one string per column on the terminal."""
         return tuple("" if cell is None else str(cell) for cell in self.cells().values())
+
+    def rows(self) -> Sequence[Mapping[str, Cell]]:
+        """The record as csv and tsv hold it: one flat row, unless it says several things."""
+        return (self.cells(),)
+
+    def lines(self) -> Sequence[tuple[str, ...]]:
+        """The record as a person reads it: one line, unless it says several things."""
+        return (self.text(),)
