@@ -22,9 +22,11 @@ $(STAMP): pyproject.toml
 
 install: $(STAMP)  ## create .venv and install cnnkit with what its development needs
 
-run: $(STAMP)  ## name what is in the pictures that come with cnnkit; IMAGES=… MODEL=… for others
+run: $(STAMP)  ## name what is in the pictures that come with cnnkit, and find what looks alike; IMAGES=… MODEL=… for others
 	$(BIN)/cnnkit classify --model $(MODEL) --top 3 $(IMAGES) --annotate $(OUT)/labelled
-	@echo "Copies with labels on them: $(OUT)/labelled"
+	$(BIN)/cnnkit extract-features --model $(MODEL) $(IMAGES) --store $(OUT)/$(MODEL).h5
+	$(BIN)/cnnkit similar --top-n 3 --store $(OUT)/$(MODEL).h5 --contact-sheet $(OUT)/similar.png
+	@echo "Copies with labels on them: $(OUT)/labelled; what looks alike: $(OUT)/similar.png"
 
 test: $(STAMP)  ## every test but the long ones
 	$(BIN)/python -m pytest

@@ -8,33 +8,45 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from types import FrameType
 from typing import Any
 
 import click
 
 from cnnkit import __version__
-from cnnkit.commands.bench import bench
-from cnnkit.commands.cache import cache
-from cnnkit.commands.classify import classify
 from cnnkit.commands.configuration import config_option
-from cnnkit.commands.doctor import doctor
-from cnnkit.commands.export import export
-from cnnkit.commands.labels import labels
-from cnnkit.commands.models import models
 from cnnkit.commands.options import talk_options
-from cnnkit.commands.sample_images import sample_images
 from cnnkit.commands.talk import Talk
-from cnnkit.commands.weights import weights
 from cnnkit.errors import CnnkitError, OutputError
 
 INTERRUPTED, BROKEN_PIPE = 130, 141
+# In the order of a person's work; each is a command in the module of its name.
+VERBS = (
+    *("classify", "extract-features", "similar", "dedupe", "export", "sample-images"),
+    *("models", "labels", "weights", "cache", "bench", "doctor"),
+)
 
 
 class Program(click.Group):
-    """A group whose verbs may raise: every error ends here as a message and an exit code."""
+    """A group whose verbs may raise: every error ends here as a message and an exit code.
+
+    Only the verb that is asked for is imported.
+    """
 
     _interrupted = False
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """Every verb."""
+        return list(VERBS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """The verb of that name."""
+        if name not in VERBS:
+            return None
+        name = name.replace("-", "_")
+        command: click.Command = getattr(import_module(f"cnnkit.commands.{name}"), name)
+        return command
 
     def main(self, *arguments: Any, **options: Any) -> Any:
         """Run the program, whatever of the three standard streams is closed."""
@@ -170,7 +182,3 @@ def main(context: click.Context) -> None:
     context.ensure_object(Talk).set_up_logging()
     # Decoders warn about odd files on stderr; our records say what matters.
     warnings.filterwarnings("ignore", module=r"PIL\.")
-
-
-for verb in (classify, export, models, labels, weights, cache, sample_images, bench, doctor):
-    main.add_command(verb)

@@ -48,6 +48,7 @@ def _own_world(tmp_path: Path, converted_networks: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("CNNKIT_CACHE_DIR", str(converted_networks))
     # What a test answers must not hang on the verdict that an earlier one came to.
     monkeypatch.setenv("CNNKIT_CLASSIFY_PRECISION", "float32")
+    monkeypatch.setenv("CNNKIT_EXTRACT_FEATURES_PRECISION", "float32")
     monkeypatch.setenv("CNNKIT_WEIGHTS_URL", "http://127.0.0.1:9/nothing-listens-here")
 
 

@@ -39,8 +39,11 @@ def reference(command: click.Command = program, path: tuple[str, ...] = ()) -> I
     )
     yield f"### {name}\n\n```text\n{result.output.rstrip()}\n```\n"
     if isinstance(command, click.Group):
-        for verb in sorted(command.commands):
-            yield from reference(command.commands[verb], (*path, verb))
+        context = click.Context(command)
+        for verb in sorted(command.list_commands(context)):
+            found = command.get_command(context, verb)
+            assert found, verb
+            yield from reference(found, (*path, verb))
 
 
 def with_reference(text: str) -> str:

@@ -40,6 +40,7 @@ THIRD_PARTY = {
     "nets": {"numpy", "keras", "tensorflow"},
     "engines": {"numpy"},
     "engines/openvino_engine": {"numpy", "openvino"},
+    "engines/openvino_product": {"numpy", "openvino"},
     "tasks": {"numpy"},
     "commands": {"click"},
     "cli": {"click"},
@@ -48,7 +49,7 @@ THIRD_PARTY = {
 }
 HEAVY = (
     *("tensorflow", "keras", "scipy", "sklearn", "pandas", "matplotlib", "cv2", "onnxruntime"),
-    *("openvino", "ray", "rich", "h5py", "numpy", "PIL"),
+    *("openvino", "ray", "rich", "h5py", "numpy", "PIL", "jinja2"),
 )
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "misc"}
 
@@ -118,6 +119,9 @@ QUICK = (
     ["--help"],
     ["--version"],
     ["classify", "--help"],
+    ["extract-features", "--help"],
+    ["similar", "--help"],
+    ["dedupe", "--help"],
     ["export", "--help"],
     ["models", "--help"],
     ["labels", "--help"],

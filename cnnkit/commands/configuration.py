@@ -1,6 +1,7 @@
 """`--config FILE.toml`: a table per verb, a key per option → Click's default map."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import click
@@ -45,13 +46,13 @@ def read_configuration(path: str, command: click.Command) -> dict[str, Any]:
 
 
 def _defaults(table: Mapping[str, Any], command: click.Command, place: str) -> dict[str, Any]:
-    verbs = command.commands if isinstance(command, click.Group) else {}
+    verbs = _verbs(command)
     options = _options(command)
     defaults: dict[str, Any] = {}
     for key, value in table.items():
         name = key.replace("_", "-")
         if name in verbs and isinstance(value, Mapping):
-            defaults[name] = _defaults(value, verbs[name], f"{place} [{key}]")
+            defaults[name] = _defaults(value, verbs[name](), f"{place} [{key}]")
         elif name in verbs:
             raise UsageError(f"Expected a table [{key}] in {place}. Received: {value!r}.")
         elif name in options:
@@ -59,6 +60,19 @@ def _defaults(table: Mapping[str, Any], command: click.Command, place: str) -> d
         else:
             raise UnknownName(f"key in {place}", key, [*verbs, *options])
     return defaults
+
+
+def _verbs(command: click.Command) -> dict[str, Callable[[], click.Command]]:
+    """What imports each verb of a group, by its name."""
+    if not isinstance(command, click.Group):
+        return {}
+    context = click.Context(command)
+
+    def verb(name: str) -> click.Command:
+        found = command.get_command(context, name)
+        return found or command
+
+    return {name: partial(verb, name) for name in command.list_commands(context)}
 
 
 def _checked(option: click.Option, value: Any, place: str) -> Any:

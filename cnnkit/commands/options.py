@@ -8,7 +8,7 @@ import click
 
 from cnnkit.commands.talk import Talk
 from cnnkit.outputs.tables import FORMATS
-from cnnkit.records import Precision, Runtime
+from cnnkit.records import STORE, Fit, Interpolation, Precision, Runtime
 
 if TYPE_CHECKING:
     from cnnkit.tasks.inputs import Inputs
@@ -27,14 +27,19 @@ def _together(*decorators: Callable[[Any], Any]) -> Callable[[Command], Command]
 
 def input_options(command: Command) -> Command:
     """IMAGES, `-0` and `--exclude`; hand them to `gather`."""
+    return listed_options("images")(command)
+
+
+def listed_options(name: str) -> Callable[[Command], Command]:
+    """Pictures as arguments of that name, `-0` and `--exclude`; hand them to `gather`."""
     return _together(
-        click.argument("images", nargs=-1),
+        click.argument(name, nargs=-1),
         click.option("-0", "--null", is_flag=True, help="The list on stdin is NUL-separated."),
         click.option(
             "--exclude", multiple=True, metavar="GLOB",
             help="Leave out paths, names or folders that match. Repeatable.",
         ),
-    )(command)  # fmt: skip
+    )  # fmt: skip
 
 
 def output_options(command: Command) -> Command:
@@ -65,15 +70,22 @@ def seed_option(command: Command) -> Command:
 
 
 def engine_options(command: Command) -> Command:
-    """`--engine`, `--precision`, `--batch-size` and `--threads`; names as the tasks take them."""
+    """`runtime_options`, and `--precision`."""
+    return _together(
+        runtime_options,
+        click.option(
+            "--precision", default="auto", type=click.Choice(get_args(Precision)),
+            help="auto is bfloat16 where an earlier run saw it answer as float32 does.",
+        ),
+    )(command)  # fmt: skip
+
+
+def runtime_options(command: Command) -> Command:
+    """`--engine`, `--batch-size` and `--threads`; names as the tasks take them."""
     return _together(
         click.option(
             "--engine", default="auto", type=click.Choice(get_args(Runtime)),
             help="What runs the network; auto is openvino on a processor, keras on a GPU.",
-        ),
-        click.option(
-            "--precision", default="auto", type=click.Choice(get_args(Precision)),
-            help="auto is bfloat16 where an earlier run saw it answer as float32 does.",
         ),
         click.option(
             "--batch-size", type=click.IntRange(1, 4096),
@@ -82,6 +94,48 @@ def engine_options(command: Command) -> Command:
         click.option(
             "--threads", type=click.IntRange(1, 1024),
             help="Cores to use.  [default: all that are allowed]",
+        ),
+    )(command)  # fmt: skip
+
+
+def showing_options(command: Command) -> Command:
+    """`--gallery` and `--contact-sheet`."""
+    return _together(
+        click.option(
+            "--gallery", metavar="FILE.html", help="Show the pictures on a page, whole in one file."
+        ),
+        click.option(
+            "--contact-sheet", metavar="FILE.png", help="Show them as one picture, a row an answer."
+        ),
+    )(command)  # fmt: skip
+
+
+def store_option(command: Command) -> Command:
+    """`--store`: the one store that a verb works on."""
+    return click.option(
+        "--store", default=STORE, envvar="CNNKIT_STORE", metavar="FILE.h5",
+        help="The embedding store. [env: CNNKIT_STORE]",
+    )(command)  # fmt: skip
+
+
+def stores_option(command: Command) -> Command:
+    """`--store`, repeatable: the stores that a verb looks through together."""
+    return click.option(
+        "--store", multiple=True, default=(STORE,), envvar="CNNKIT_STORE", metavar="FILE.h5",
+        help="The embedding store. Repeatable. [env: CNNKIT_STORE]",
+    )(command)  # fmt: skip
+
+
+def fitting_options(command: Command) -> Command:
+    """`--fit` and `--interpolation`."""
+    return _together(
+        click.option(
+            "--fit", type=click.Choice(get_args(Fit)),
+            help="How a picture becomes a square.  [default: the network's own]",
+        ),
+        click.option(
+            "--interpolation", type=click.Choice(get_args(Interpolation)),
+            help="How a picture is resized.  [default: the network's own]",
         ),
     )(command)  # fmt: skip
 

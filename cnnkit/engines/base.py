@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from cnnkit.errors import CnnkitError, UnknownName, UsageError
 from cnnkit.records import Precision, Recipe, Runtime
+from cnnkit.zoo.catalog import FEATURE_MAP as FEATURE_MAP
 from cnnkit.zoo.catalog import Network
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ Answers = tuple[NDArray[np.float32], ...]
 class Source:
     """What an engine runs: a network, its weights (None: random by `seed`) and its recipe.
 
-    `layers` names the layers whose outputs are the answers, `SCORES` for the last one.
+    `layers` names the layers whose outputs are the answers, `SCORES` for the last one and
+    `FEATURE_MAP` for the last feature map. Without `top` the last one is the mean of that map.
     """
 
     network: Network
@@ -40,6 +42,7 @@ class Source:
     weights: Path | None = None
     seed: int = 0
     layers: tuple[str, ...] = (SCORES,)
+    top: bool = True
 
 
 class RuntimeUnfit(CnnkitError):

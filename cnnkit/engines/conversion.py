@@ -122,6 +122,8 @@ def _identity(source: Source) -> dict[str, Any]:
         "network": (network.builder, dict(network.arguments), network.extra_stddev),
         "pixels": _scaling(source.recipe),
         "layers": source.layers,
+        # Said only where it is so: with top, keys are as they were before there was a choice.
+        **({} if source.top else {"top": False}),
         "graph": _GRAPH,
         "openvino": version("openvino"),
     }

@@ -34,7 +34,10 @@ class KerasEngine(Engine):
             _limit_threads(threads)
             from cnnkit.nets.build import build, with_recipe
 
-            model = build(source.network, source.weights, seed=source.seed)
+            pooling = None if source.top else "avg"
+            model = build(
+                source.network, source.weights, top=source.top, pooling=pooling, seed=source.seed
+            )
             self.model = with_recipe(model, source.recipe, source.layers)
             shape = (None, source.recipe.height, source.recipe.width, 3)
             self._graph = tf.function(

@@ -7,35 +7,39 @@ source pauses: nobody should wait for a picture that may never come.
 
 import queue
 import threading
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from cnnkit.images.geometry import Pixels
-from cnnkit.images.loading import Load
-from cnnkit.records import Skipped
 
+_Loaded = TypeVar("_Loaded")
 # How long a started batch waits for the next picture, in seconds.
 PATIENCE = 0.25
 
 
 @dataclass(slots=True)
-class Batch:
-    """Consecutive inputs; `pictures[i]` is uint8 (views, H, W, 3) or the reason why not."""
+class Batch(Generic[_Loaded]):
+    """Consecutive inputs, each with what it was loaded as.
+
+    `pictures[i]` is uint8 (views, H, W, 3), or anything else that needs no network: a `Skipped`
+    with the reason, or what is known of the picture already.
+    """
 
     paths: list[str] = field(default_factory=list)
-    pictures: list[Pixels | Skipped] = field(default_factory=list)
+    pictures: list[_Loaded] = field(default_factory=list)
 
     @property
     def readable(self) -> bool:
-        """Whether any picture of it could be read."""
-        return any(not isinstance(picture, Skipped) for picture in self.pictures)
+        """Whether there are pixels of any picture."""
+        return any(isinstance(picture, np.ndarray) for picture in self.pictures)
 
     def pixels(self) -> Pixels:
-        """Every view of every readable picture: uint8 (n · views, H, W, 3)."""
-        return np.concatenate([p for p in self.pictures if not isinstance(p, Skipped)])
+        """Every view of every picture that has pixels: uint8 (n · views, H, W, 3)."""
+        return np.concatenate([p for p in self.pictures if isinstance(p, np.ndarray)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +48,13 @@ class _End:
 
 
 def batched(
-    paths: Iterable[str], load: Load, *, size: int, threads: int, ahead: int | None = None
-) -> Generator[Batch]:
+    paths: Iterable[str],
+    load: Callable[[str], _Loaded],
+    *,
+    size: int,
+    threads: int,
+    ahead: int | None = None,
+) -> Generator[Batch[_Loaded]]:
     """Yield batches of up to `size` pictures, in order; the last one may be short.
 
     `load` turns a path into a picture and runs on `threads` threads, at most `ahead` pictures
@@ -57,7 +66,7 @@ def batched(
     the time to finish what was handed on before.
     """
     stop = threading.Event()
-    waiting: queue.Queue[tuple[str, Future[Pixels | Skipped]] | _End] = queue.Queue(
+    waiting: queue.Queue[tuple[str, Future[_Loaded]] | _End] = queue.Queue(
         ahead or 2 * max(size, threads)
     )
     pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
@@ -74,12 +83,12 @@ def batched(
 
 def _feed(
     paths: Iterable[str],
-    load: Load,
+    load: Callable[[str], _Loaded],
     pool: ThreadPoolExecutor,
-    waiting: "queue.Queue[tuple[str, Future[Pixels | Skipped]] | _End]",
+    waiting: "queue.Queue[tuple[str, Future[_Loaded]] | _End]",
     stop: threading.Event,
 ) -> None:
-    def put(item: tuple[str, Future[Pixels | Skipped]] | _End) -> bool:
+    def put(item: tuple[str, Future[_Loaded]] | _End) -> bool:
         while not stop.is_set():
             try:
                 waiting.put(item, timeout=PATIENCE)
@@ -99,9 +108,11 @@ def _feed(
 
 
 def _collect(
-    waiting: "queue.Queue[tuple[str, Future[Pixels | Skipped]] | _End]", size: int
-) -> Generator[Batch]:
-    batch, end, told = Batch(), None, True
+    waiting: "queue.Queue[tuple[str, Future[_Loaded]] | _End]", size: int
+) -> Generator[Batch[_Loaded]]:
+    batch: Batch[_Loaded] = Batch()
+    end: _End | None = None
+    told = True
     while end is None:
         if not told and waiting.empty():
             yield Batch()
@@ -135,7 +146,7 @@ def _collect(
         raise end.error
 
 
-def _ready(future: "Future[Pixels | Skipped]") -> bool:
+def _ready(future: "Future[Any]") -> bool:
     try:
         future.exception(timeout=PATIENCE)
     except TimeoutError:

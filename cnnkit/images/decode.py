@@ -116,6 +116,15 @@ def decode_reduced(path: str, wanted: tuple[int, int] | None) -> Picture | Skipp
         return Skipped(path, "damaged", f"the picture cannot be decoded ({reason})")
 
 
+def pixel_count(path: str) -> int:
+    """How many pixels a picture has, as its file's head says; 0 where it cannot be read."""
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            return image.width * image.height
+    except Exception:  # of a hundred kinds: see `decode_reduced`
+        return 0
+
+
 def _read(path: str, wanted: tuple[int, int] | None) -> Picture:
     with Image.open(path, formats=FORMATS) as image:
         size, scale = image.size, _reduce(image, wanted)

@@ -9,31 +9,40 @@ import keras
 import numpy as np
 from keras.src.backend.common import global_state
 
-from cnnkit.errors import WeightsError
+from cnnkit.errors import UnknownName, UsageError, WeightsError
 from cnnkit.images.recipes import scaled
 from cnnkit.nets.patternnet import PatternNet
 from cnnkit.records import Recipe
-from cnnkit.zoo.catalog import Network
+from cnnkit.zoo.catalog import FEATURE_MAP, Network
 from cnnkit.zoo.tensors import tensor_shapes
 
 # What is not one of Keras's own.
 _BUILDERS: dict[str, Callable[..., keras.Model]] = {"PatternNet": PatternNet}
+# Model → the layer of its last feature map, where several maps are pooled.
+_LAST_OF_SEVERAL = {"patternnet": "conv6_relu"}
 
 
 def build(
-    network: Network, weights: Path | None = None, *, top: bool = True, seed: int = 0
+    network: Network,
+    weights: Path | None = None,
+    *,
+    top: bool = True,
+    pooling: str | None = None,
+    seed: int = 0,
 ) -> keras.Model:
     """The network, flat, from scaled float32 (n, H, W, 3) to probabilities or a feature map.
 
-    Without `weights` its values are random, a function of `seed` alone.
+    `pooling`, "avg" or "max", is what Keras does with that map at the end of a network of its own
+    without `top`: (n, C). Without `weights` the values are random, a function of `seed` alone.
     Raises `WeightsError` where the file cannot be read or belongs to another network.
     """
     builder = _BUILDERS.get(network.builder) or getattr(keras.applications, network.builder)
     shape = (network.recipe.height, network.recipe.width, 3)
+    arguments = {**network.arguments, **({"pooling": pooling} if pooling and not top else {})}
     with _settings_of_published_weights():
         if weights is None:
             keras.utils.set_random_seed(seed)
-        model = builder(weights=None, include_top=top, input_shape=shape, **network.arguments)
+        model = builder(weights=None, include_top=top, input_shape=shape, **arguments)
     if weights is not None:
         # Far too large a file would fill the memory before it turned out not to fit.
         tensor_shapes(weights, most=8 * network.parameters + (1 << 20))
@@ -46,14 +55,49 @@ def build(
 def with_recipe(model: keras.Model, recipe: Recipe, layers: tuple[str, ...] = ("",)) -> keras.Model:
     """The same network eating uint8 RGB (n, H, W, 3): the recipe's scaling is in the graph.
 
-    It answers with the outputs of `layers`, in a list if they are several; "" is the last layer.
+    It answers with the outputs of `layers`, in a list if they are several; "" is the last layer
+    and `FEATURE_MAP` the last feature map. Raises `UnknownName` for a layer that the network has
+    not, and `UsageError` for one whose output is no tensor of floats.
     """
     with _settings_of_published_weights():
-        outputs = [model.get_layer(name).output if name else model.output for name in layers]
+        outputs = [_output(model, name) for name in layers]
         pixels = keras.Input((recipe.height, recipe.width, 3), dtype="uint8", name="pixels")
         values = scaled(keras.ops.cast(pixels, "float32"), recipe)
         answers = keras.Model(model.inputs, outputs)(values)
         return keras.Model(pixels, answers, name=model.name)
+
+
+def _output(model: keras.Model, name: str) -> keras.KerasTensor:
+    if not name:
+        return model.output
+    if name == FEATURE_MAP:
+        return _feature_map(model)
+    known = {layer.name: layer for layer in model.layers}
+    if name not in known:
+        raise UnknownName("layer", name, known)
+    output = known[name].output
+    if not isinstance(output, keras.KerasTensor) or not keras.backend.is_float_dtype(output.dtype):
+        kind = getattr(output, "dtype", type(output).__name__)
+        raise UsageError(
+            f"Expected a layer of {model.name} that answers with one tensor of floats. "
+            f"Received: {name!r}, which answers with {kind}."
+        )
+    return output
+
+
+def _feature_map(model: keras.Model) -> keras.KerasTensor:
+    """What flows into the global pooling, or is flattened: (n, h, w, C), upstream of the output."""
+    if model.name in _LAST_OF_SEVERAL:
+        return model.get_layer(_LAST_OF_SEVERAL[model.name]).output
+    tensor = model.output
+    # A pooling may keep its axes, and a classifier of 1×1 convolutions work on them.
+    while len(tensor.shape) != 4 or tensor.shape[1:3] == (1, 1):
+        operation, node, _ = tensor._keras_history
+        inputs = operation._inbound_nodes[node].input_tensors
+        if not inputs:
+            raise UsageError(f"{model.name} has no feature map. Expected the name of a layer.")
+        tensor = inputs[0]
+    return tensor
 
 
 @contextmanager

@@ -3,17 +3,20 @@
 import os
 import secrets
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import ExifTags, Image, ImageDraw, ImageFont
 
 from cnnkit.errors import OutputError
 
 _KEPT_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 _LEAST_WIDTH, _TALLEST = 240, 2048
 _GROUND, _BAR, _INK = (24, 24, 27), (37, 99, 235), (250, 250, 250)
+
+Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
 
 
 def annotate(image: Image.Image, lines: Sequence[tuple[str, float]]) -> Image.Image:
@@ -41,7 +44,8 @@ def annotate(image: Image.Image, lines: Sequence[tuple[str, float]]) -> Image.Im
         number = f"{score:.2f}"
         right = width - edge - draw.textlength(number, font)
         room = right - 2 * edge
-        draw.text((edge, top), _fitted(draw, label, font, room), _INK, font)
+        words = " ".join(label.replace("_", " ").split())
+        draw.text((edge, top), fitted(draw, words, font, room), _INK, font)
         draw.text((right, top), number, _INK, font)
     return page
 
@@ -56,9 +60,10 @@ def annotated_path(folder: str, path: str) -> str:
     return os.path.join(folder, *safe[:-1], last)
 
 
-def save_picture(image: Image.Image, path: str, source: str = "") -> None:
+def save_picture(image: Image.Image, path: str, source: str = "", *, mark: str = "") -> None:
     """Write a picture, whole or not at all, in the format of its suffix.
 
+    `mark` is kept in the file as the name of the software that made it; see `marked`.
     Raises `OutputError` where it cannot be written, or where `path` is the file `source`.
     """
     if source and os.path.exists(path) and os.path.samefile(path, source):
@@ -68,7 +73,7 @@ def save_picture(image: Image.Image, path: str, source: str = "") -> None:
     part = target.with_name(f".{secrets.token_hex(8)}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        image.save(part, format=_format(target.suffix), quality=92)
+        image.save(part, format=_format(target.suffix), quality=92, **_noted(mark))
         part.replace(target)
     except (OSError, ValueError) as error:  # ValueError: more pixels than the format can hold
         reason = (isinstance(error, OSError) and error.strerror) or error
@@ -78,21 +83,43 @@ def save_picture(image: Image.Image, path: str, source: str = "") -> None:
             part.unlink()
 
 
+def marked(path: str, mark: str) -> bool:
+    """Whether the file is a picture that `save_picture` wrote with this mark."""
+    try:
+        with Image.open(path, formats=("PNG", "JPEG", "WEBP")) as image:
+            return image.getexif().get(ExifTags.Base.Software) == mark
+    except Exception:  # whatever lies there, it is not what we wrote
+        return False
+
+
+def _noted(mark: str) -> dict[str, Any]:
+    if not mark:
+        return {}
+    exif = Image.Exif()
+    exif[ExifTags.Base.Software] = mark
+    return {"exif": exif}
+
+
 def _format(suffix: str) -> str:
     return {".png": "PNG", ".webp": "WEBP"}.get(suffix.lower(), "JPEG")
 
 
-def _fitted(
+def _beginning(text: str, longest: int) -> str:
+    return text[: longest - 1].rstrip() + "…"
+
+
+def fitted(
     draw: ImageDraw.ImageDraw,
-    label: str,
-    font: ImageFont.ImageFont | ImageFont.FreeTypeFont,
+    text: str,
+    font: Font,
     room: float,
+    cut: Callable[[str, int], str] = _beginning,
 ) -> str:
-    """The label, shortened until it fits into `room` pixels."""
-    label = " ".join(label.replace("_", " ").split())
-    if draw.textlength(label, font) <= room:
-        return label
+    """The text, shortened until it fits into `room` pixels; `cut` makes it so many characters."""
+    if draw.textlength(text, font) <= room:
+        return text
+    lengths = range(1, len(text) + 1)
     fitting = bisect_right(
-        range(len(label)), room, key=lambda end: draw.textlength(label[:end] + "…", font)
+        lengths, room, key=lambda length: draw.textlength(cut(text, length), font)
     )
-    return label[: max(0, fitting - 1)].rstrip() + "…"
+    return cut(text, max(1, fitting))

@@ -167,12 +167,12 @@ class Terminal(Writer):
 
 
 class Paths(Writer):
-    """Only the paths of answered inputs, each followed by NUL, for `xargs -0`."""
+    """Only the paths that records choose, each followed by NUL, for `xargs -0`."""
 
     def write(self, record: Record) -> None:
-        """Write one path, byte by byte as it is on disk."""
-        if record.selected:
-            self.put_bytes(os.fsencode(str(record.cells()["path"])) + b"\0")
+        """Write its paths, byte by byte as they are on disk."""
+        for path in record.chosen():
+            self.put_bytes(os.fsencode(path) + b"\0")
 
 
 _WRITERS: dict[str, type[Writer]] = {

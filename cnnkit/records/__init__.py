@@ -4,19 +4,22 @@ A record that leaves the program offers itself in three shapes: `to_dict` (json 
 stable contract), `cells` (one flat row for csv and tsv) and `text` (what a person reads).
 """
 
+from cnnkit.records.alike import Group, Neighbour, Neighbours, Redundant, Unanswered
 from cnnkit.records.answers import Classification, Drawn, Prediction, Skipped
 from cnnkit.records.machine import BenchRow, Finding
 from cnnkit.records.networks import CacheRow, ExportedFile, LabelRow, ModelRow, WeightsRow
 from cnnkit.records.recipe import Recipe
 from cnnkit.records.record import Cell, Record
-from cnnkit.records.store import Embedded, Neighbour, Neighbours, Stamp, Unanswered
+from cnnkit.records.store import Embedded, Stamp
 from cnnkit.records.words import (
     PICTURE_SUFFIXES,
+    STORE,
     Crops,
     ExportFormat,
     Fit,
     Index,
     Interpolation,
+    Keep,
     Metric,
     Pooling,
     Precision,
@@ -27,6 +30,7 @@ from cnnkit.records.words import (
 
 __all__ = [
     "PICTURE_SUFFIXES",
+    "STORE",
     "BenchRow",
     "CacheRow",
     "Cell",
@@ -38,8 +42,10 @@ __all__ = [
     "ExportedFile",
     "Finding",
     "Fit",
+    "Group",
     "Index",
     "Interpolation",
+    "Keep",
     "LabelRow",
     "Metric",
     "ModelRow",
@@ -50,6 +56,7 @@ __all__ = [
     "Prediction",
     "Recipe",
     "Record",
+    "Redundant",
     "Runtime",
     "Skipped",
     "Stamp",

@@ -21,6 +21,10 @@ class Record:
         """Whether `--print0` prints this record's path: it was answered, and not with nothing."""
         return not self.failed
 
+    def chosen(self) -> Sequence[str]:
+        """The paths that `--print0` prints."""
+        return (str(self.cells()["path"]),) if self.selected else ()
+
     @property
     def listed(self) -> bool:
         """Whether a person reads such records as a table with a header."""

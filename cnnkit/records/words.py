@@ -8,6 +8,9 @@ PICTURE_SUFFIXES = (
     *(".mpo", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".jpx", ".avif"),
 )
 
+# Where embeddings are kept unless another place is named.
+STORE = "img_emb.h5"
+
 Fit = Literal["stretch", "crop", "pad"]
 Interpolation = Literal["nearest", "bilinear", "bicubic"]
 Crops = Literal[1, 5, 10, 144]
@@ -19,3 +22,4 @@ Metric = Literal["l2", "cosine"]
 Pooling = Literal["avg", "max", "flatten", "none"]
 StoredType = Literal["float32", "float16"]
 Index = Literal["exact", "usearch"]
+Keep = Literal["best", "first"]

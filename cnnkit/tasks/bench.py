@@ -275,7 +275,7 @@ def _decoded(files: list[str], job: Job, seconds: float) -> list[float]:
 def _answered(files: list[str], job: Job, engine: Engine, seconds: float) -> float:
     """Pictures per second of the pipeline in full swing; the engine is closed then."""
     batches = batched(cycle(files), loader(job.recipe), size=engine.batch_size, threads=job.threads)
-    stream = answered(batches, lambda: engine)
+    stream = (each for each in answered(batches, lambda: engine) if each[0].paths)
     # What was decoded and begun ahead of the clock must not count.
     for _ in islice(stream, engine.in_flight + 3):
         pass

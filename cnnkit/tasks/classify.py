@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from math import gcd
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,7 @@ from cnnkit.engines.base import Answers
 from cnnkit.errors import InputError, OutputError, UsageError
 from cnnkit.images.batches import Batch, batched
 from cnnkit.images.decode import decode
-from cnnkit.images.geometry import views
+from cnnkit.images.geometry import Pixels, views
 from cnnkit.images.loading import loader
 from cnnkit.outputs.pictures import annotate, annotated_path, save_picture
 from cnnkit.records import (
@@ -28,13 +27,12 @@ from cnnkit.records import (
     Skipped,
 )
 from cnnkit.tasks.inputs import Images, Inputs
-from cnnkit.tasks.network import Job, whole
-from cnnkit.tasks.pipeline import answered
+from cnnkit.tasks.network import Job
+from cnnkit.tasks.pipeline import answered, pictures_at_once
+from cnnkit.tasks.wishes import whole
 from cnnkit.zoo import weights as store
 from cnnkit.zoo.catalog import DEFAULT_MODEL
 from cnnkit.zoo.labels import Labels
-
-_MOST_VIEWS = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +177,7 @@ def _make_folder(folder: str) -> None:
 def _records(paths: Iterator[str], plan: _Plan) -> Iterator[Classification | Skipped]:
     job = plan.job
     labels: Labels = ()
-    size = _together(job.batch_size, plan.crops)
+    size = pictures_at_once(job.batch_size, plan.crops)
     batches = batched(paths, loader(job.recipe, plan.crops), size=size, threads=job.threads)
     with ThreadPoolExecutor(job.threads, thread_name_prefix="annotate") as painters:
         for batch, answers in answered(batches, job.open, views=plan.crops):
@@ -191,18 +189,8 @@ def _records(paths: Iterator[str], plan: _Plan) -> Iterator[Classification | Ski
             yield from told
 
 
-def _together(batch_size: int, crops: int) -> int:
-    """How many pictures are answered at once.
-
-    As many as fill the network's batches with all their views and leave no rest, unless these
-    would be so many that they fill the memory.
-    """
-    without_rest = batch_size // gcd(batch_size, crops)
-    return without_rest if without_rest * crops <= _MOST_VIEWS else max(1, batch_size // crops)
-
-
 def _told(
-    batch: Batch, answers: Answers, labels: Labels, plan: _Plan
+    batch: Batch[Pixels | Skipped], answers: Answers, labels: Labels, plan: _Plan
 ) -> Iterator[Classification | Skipped]:
     scores = iter(_averaged(answers[0], plan) if answers else ())
     for path, picture in zip(batch.paths, batch.pictures, strict=True):

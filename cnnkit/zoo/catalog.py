@@ -17,6 +17,8 @@ from cnnkit.zoo.keras_networks import ROWS, Row
 DEFAULT_MODEL = "resnet50"
 # What works with nothing but this package.
 PACKAGED_MODEL = "patternnet"
+# Stands for a network's last feature map among the names of layers. Keras allows no "/" in one.
+FEATURE_MAP = "/feature map"
 _KERAS = "https://storage.googleapis.com/tensorflow/keras-applications/"
 _USUAL_TOP = "{name}_weights_tf_dim_ordering_tf_kernels.h5"
 _USUAL_NO_TOP = "{name}_weights_tf_dim_ordering_tf_kernels_notop.h5"
@@ -70,6 +72,16 @@ class Network:
     # EfficientNet v1's published weights want their input divided once more, by the root of this:
     # the graph that Keras builds for "imagenet" differs from the one that it builds for a file.
     extra_stddev: tuple[float, float, float] | None = None
+
+    @property
+    def pooled(self) -> bool:
+        """Whether the embedding is the mean of the last feature map, and no weight comes after it.
+
+        Then a file without top gives the same. VGG's embedding is a layer of its top, and what
+        ConvNeXt normalises with after pooling was never put into its files without top: there it
+        is ones and zeros (`convert.py` of sayakpaul/keras-convnext-conversion, which made them).
+        """
+        return self.embedding in ("avg_pool", _POOL)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ from PIL import Image
 import cnnkit
 from cnnkit.errors import InputError, OutputError, UsageError, WeightsError, WeightsUnavailable
 from cnnkit.records import Classification, Skipped
-from cnnkit.tasks.classify import _together, answered_before, classify
+from cnnkit.tasks.classify import answered_before, classify
+from cnnkit.tasks.pipeline import pictures_at_once
 from tests.conftest import picture
 
 REFERENCE = {  # top-1 and top-5 in per cent, plain Keras 3.15.1, float32
@@ -190,7 +191,7 @@ def test_top_and_min_score_limit_the_predictions(tmp_path: Path) -> None:
 def test_views_fill_batches_without_a_rest_where_that_is_cheap(
     batch_size: int, crops: int, pictures: int
 ) -> None:
-    assert _together(batch_size, crops) == pictures
+    assert pictures_at_once(batch_size, crops) == pictures
 
 
 @pytest.mark.network

@@ -1,0 +1,233 @@
+"""A store as it was at one moment: stamp, paths, and vectors mapped into memory."""
+
+import mmap
+import os
+import time
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from cnnkit.errors import InputError
+from cnnkit.outputs.store import journal, layout
+from cnnkit.records import Stamp
+
+Vectors = NDArray[np.float32] | NDArray[np.float16]
+# What cannot be mapped is read whole; beyond so many bytes that would fill the memory.
+_MOST_IN_MEMORY = 8 << 30
+_ATTEMPTS, _PAUSE = 100, 0.05
+_FEW_LOOKUPS = 16
+
+
+class Reader:
+    """What a store held when it was opened, whatever is written to it since.
+
+    `stamp` and `files` are None in a file that cnnkit has not made.
+    `blocks` are consecutive rows: (first row, vectors (n, D)), most of them memory maps.
+    `recovered` says what was done with a commit that a killed process had left, "" for nothing.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Open a store, or any HDF5 file with `img_emb`.
+
+        Raises `InputError` where there is none, or one that is damaged or not to be trusted.
+        """
+        self.path = Path(path)
+        self.recovered = ""
+        self._lookups = 0
+        if not self.path.is_file():
+            raise InputError(
+                f"There is no store {str(path)!r}. Make one: "
+                f"cnnkit extract-features PICTURES --store {path}"
+            )
+        for _ in range(_ATTEMPTS):
+            before = _identity(self.path)
+            with journal.undisturbed_reading(self.path) as whole:
+                if whole:
+                    self._load()
+                    if before == _identity(self.path):
+                        return
+            if not whole and not self._recover():
+                time.sleep(_PAUSE)
+        raise InputError(f"{self.path} changes all the time, and could not be read.")
+
+    @property
+    def rows(self) -> int:
+        """How many vectors there are."""
+        return self.shape[0]
+
+    @property
+    def features(self) -> int:
+        """How many numbers a vector has."""
+        return self.shape[1]
+
+    @cached_property
+    def paths(self) -> list[str] | None:
+        """The path of each row; None in a file that has none."""
+        return None if self._names is None else [os.fsdecode(name) for name in self._names]
+
+    @cached_property
+    def row_of(self) -> dict[str, int]:
+        """Path → row."""
+        return {path: row for row, path in enumerate(self.paths or ())}
+
+    @property
+    def has_paths(self) -> bool:
+        """Whether rows have paths."""
+        return self._names is not None
+
+    def path_of(self, row: int) -> str | None:
+        """The path of one row."""
+        return None if self._names is None else os.fsdecode(self._names[row])
+
+    def find(self, path: str) -> int | None:
+        """The row of a path, in any of the spellings that mean the same file; None for none."""
+        spellings = (path, os.path.normpath(path), os.path.abspath(path), os.path.relpath(path))
+        found = (self._row(spelling) for spelling in dict.fromkeys(spellings))
+        return next((row for row in found if row is not None), None)
+
+    def _row(self, path: str) -> int | None:
+        """The row of this very path. For a few of them all paths need not be decoded."""
+        self._lookups += 1
+        if self._lookups > _FEW_LOOKUPS or "row_of" in self.__dict__:
+            return self.row_of.get(path)
+        try:
+            return (self._names or []).index(os.fsencode(path))
+        except (ValueError, UnicodeEncodeError):
+            return None
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        return [first for first, _ in self.blocks]
+
+    @property
+    def norms(self) -> NDArray[np.float32] | None:
+        """The Euclidean lengths of the vectors (N,), where they are stored."""
+        return None if self.files is None else self.files["norm"]
+
+    def stored(self, row: int) -> Vectors:
+        """One vector (D,), in the type that it is stored in."""
+        first, vectors = self.blocks[bisect_right(self._starts, row) - 1]
+        vector: Vectors = vectors[row - first]
+        return vector
+
+    def vector(self, row: int) -> NDArray[np.float32]:
+        """A copy of one vector (D,)."""
+        return self.stored(row).astype(np.float32)
+
+    def vectors_by_content(self, rows: Iterable[int]) -> "VectorsByContent":
+        """The vectors of these rows by the sha256 of their pictures, read when asked for."""
+        return VectorsByContent(self, rows)
+
+    def _load(self) -> None:
+        try:
+            with h5py.File(self.path, "r") as file:
+                layout.refuse_foreign_parts(file, self.path)
+                vectors = file[layout.VECTORS]
+                self.shape: tuple[int, int] = vectors.shape
+                self.dtype = vectors.dtype
+                self.identity = str(file.attrs.get("identity", ""))
+                self.stamp: Stamp | None = layout.stamp_of(file)
+                self.files: layout.Files | None = (
+                    file[layout.FILES][:] if self.stamp and layout.FILES in file else None
+                )
+                self._names = _names(file)
+                self.blocks = self._mapped(vectors) or [(0, _read(vectors, self.path))]
+        except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+            raise InputError(
+                f"{self.path} cannot be read as a store: {_first_line(error)}. "
+                f"See what is left: cnnkit store verify --store {self.path}"
+            ) from error
+
+    def _mapped(self, dataset: h5py.Dataset) -> list[tuple[int, Vectors]]:
+        """The rows as they lie in the file, neighbouring chunks as one block."""
+        width = dataset.shape[1] * dataset.dtype.itemsize
+        runs: list[list[int]] = []
+        for first, count, offset in layout.chunks_on_disk(dataset):
+            if runs and runs[-1][2] + runs[-1][1] * width == offset:
+                runs[-1][1] += count
+            else:
+                runs.append([first, count, offset])
+        if not runs:
+            return []
+        with self.path.open("rb") as file:
+            memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        with suppress(OSError, AttributeError, ValueError):
+            memory.madvise(mmap.MADV_SEQUENTIAL)
+        return [
+            (first, np.ndarray((count, dataset.shape[1]), dataset.dtype, memory, offset))
+            for first, count, offset in runs
+        ]
+
+    def _recover(self) -> bool:
+        """Finish what a killed process left in the journal; False while another is at it."""
+        from filelock import Timeout
+
+        from cnnkit.outputs.store.lock import lock
+
+        try:
+            with lock(self.path, timeout=0):
+                self.recovered = journal.recover(self.path) or self.recovered
+        except Timeout:
+            return False
+        except OSError as error:
+            raise InputError(
+                f"{self.path} was left in the middle of a commit, which cannot be finished here: "
+                f"{error.strerror or error}. Open it once where it can be written."
+            ) from error
+        return True
+
+
+class VectorsByContent(Mapping[str, NDArray[np.float32]]):
+    """Hex sha256 of a picture → its vector (D,), a copy."""
+
+    def __init__(self, reader: Reader, rows: Iterable[int]) -> None:
+        """Of these rows of a store that cnnkit has made."""
+        files = reader.files if reader.files is not None else ()
+        self._reader = reader
+        self._rows = {files[row]["sha256"].decode(): row for row in rows}
+
+    def __getitem__(self, sha256: str) -> NDArray[np.float32]:
+        """The vector of this content."""
+        return self._reader.vector(self._rows[sha256])
+
+    def __iter__(self) -> Iterator[str]:
+        """Every content."""
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        """How many contents."""
+        return len(self._rows)
+
+
+def _names(file: h5py.File) -> list[bytes] | None:
+    if layout.PATHS not in file or h5py.check_string_dtype(file[layout.PATHS].dtype) is None:
+        return None
+    names: list[bytes] = file[layout.PATHS][:].tolist()
+    return names
+
+
+def _read(dataset: h5py.Dataset, path: Path) -> Vectors:
+    kind = np.float16 if dataset.dtype.itemsize == 2 else np.float32
+    if dataset.size * np.dtype(kind).itemsize > _MOST_IN_MEMORY:
+        raise InputError(
+            f"{path} is packed, and too large to be read whole ({dataset.shape}). "
+            "Write its vectors uncompressed, as little-endian float32 or float16."
+        )
+    vectors: Vectors = dataset.astype(kind)[:]
+    return vectors
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """Which file this is: another one takes its place when a store is made anew."""
+    status = path.stat()
+    return (status.st_dev, status.st_ino)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0].rstrip(".")

@@ -1,0 +1,269 @@
+"""The one process that writes to a store: rows come in commits, each whole or not at all."""
+
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import h5py
+import numpy as np
+
+from cnnkit.errors import InputError, OutputError, UsageError
+from cnnkit.outputs.interrupts import undisturbed
+from cnnkit.outputs.store import layout
+from cnnkit.outputs.store.journal import JournaledFile, recover
+from cnnkit.outputs.store.lock import lock
+from cnnkit.outputs.store.making import made_anew
+from cnnkit.outputs.store.reading import Reader
+from cnnkit.outputs.store.rows import Facts, NewRow, described, renamed
+from cnnkit.records import Stamp
+
+log = logging.getLogger(__name__)
+
+
+class Writer:
+    """Adds to a store, or to one that comes into being with the first rows; a context manager.
+
+    Whoever else writes to it is waited for. `stamp` is that of the store, None where there is none
+    yet: then it has to be set before the first rows come.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Take the lock and look at what is there.
+
+        Raises `OutputError` where nothing can be written, `InputError` where the file is no store
+        of cnnkit's.
+        """
+        self.path = Path(path)
+        self.stamp: Stamp | None = None
+        self.recovered = ""
+        self.paths: list[str] = []
+        self.row_of: dict[str, int] = {}
+        self._files: list[Any] = []
+        self._row_with: dict[str, int] = {}
+        self._file: JournaledFile | None = None
+        with self._told():
+            self._lock = _taken(self.path)
+        try:
+            if os.path.lexists(self.path):
+                self._look()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def __enter__(self) -> "Writer":
+        """The writer itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Let the next writer in; what was not committed is dropped."""
+        self._release()
+        self._lock.release()
+
+    def unchanged(self, path: str, size: int, mtime_ns: int) -> int | None:
+        """The row of a path whose file looks as it did when it was read; None otherwise."""
+        row = self.row_of.get(path)
+        if row is None:
+            return None
+        file = self._files[row]
+        return row if (file["size"], file["mtime_ns"]) == (size, mtime_ns) else None
+
+    def knows(self, sha256: str) -> bool:
+        """Whether some row has this content, so that its vector need not be computed."""
+        return sha256 in self._row_with
+
+    def put(self, rows: Sequence[NewRow]) -> list[int]:
+        """Add or replace rows, in one commit; their places, durable on return.
+
+        A path that is there with another content gets the new one. A content that is there under a
+        path which is gone from the disk is that row, renamed. Raises `OutputError` where the disk
+        refuses, and then the store is as it was before.
+        """
+        if not rows:
+            return []
+        with undisturbed(), self._told():
+            self._open()
+            plan = self._planned(rows)
+            self._carry_out(plan)
+            self._hdf.flush()
+            if self._file:
+                self._file.commit()
+            self._remember(plan)
+        return [change.row for change in plan]
+
+    def keep_only(self, rows: Sequence[int]) -> None:
+        """Make the store anew with these rows, in this order; with all of them it is compacted."""
+        self._release()
+        with self._told():
+            reader = Reader(self.path)
+            with made_anew(self.path, _stamp_of(reader), reader.identity) as pour:
+                pour.add_from(reader, rows)
+        self._look()
+
+    def _look(self) -> None:
+        with self._told():
+            self.recovered = recover(self.path)
+        reader = Reader(self.path)
+        self.stamp, self.paths = _stamp_of(reader), reader.paths or []
+        self._files = list(reader.files if reader.files is not None else ())
+        self.row_of = {path: row for row, path in enumerate(self.paths)}
+        self._row_with = {f["sha256"].decode(): row for row, f in enumerate(self._files)}
+
+    def _open(self) -> None:
+        """Open the file for the first commit; make it first where there is none."""
+        if self._file is not None:
+            return
+        if self.stamp is None:
+            raise UsageError("A store's stamp has to be set before its first rows come.")
+        if not os.path.lexists(self.path):
+            with made_anew(self.path, self.stamp):
+                pass
+        self._file = JournaledFile(self.path)
+        self._hdf = h5py.File(self._file, "r+", rdcc_nbytes=0)
+
+    def holds(self, path: str, facts: Facts) -> int | None:
+        """The row of a path, if all that is known of its file is still true; None otherwise."""
+        row = self.unchanged(path, facts.size, facts.mtime_ns)
+        same = row is not None and self._files[row]["sha256"] == facts.sha256.encode()
+        return row if same else None
+
+    def _planned(self, rows: Sequence[NewRow]) -> list["_Change"]:
+        """What each row comes to, those before it in the same commit considered."""
+        plan: list[_Change] = []
+        row_of, row_with = dict[str, int](), dict[str, int]()
+        count, taken = len(self.paths), set[int]()
+        for new in rows:
+            sha256 = new.facts.sha256
+            row = row_of.get(new.path, self.row_of.get(new.path))
+            donor = row_with.get(sha256, self._row_with.get(sha256))
+            if row is None and donor is not None and donor not in taken and self._is_gone(donor):
+                row = donor
+            if row is None:
+                row, count = count, count + 1
+            plan.append(_Change(row, new, donor))
+            row_of[new.path] = row_with[sha256] = row
+            taken.add(row)
+        return plan
+
+    def _is_gone(self, row: int) -> bool:
+        return row < len(self.paths) and not os.path.lexists(self.paths[row])
+
+    def _carry_out(self, plan: Sequence["_Change"]) -> None:
+        """Write what has changed: of a file that was only touched or renamed, not the vector."""
+        stored = self._hdf[layout.VECTORS]
+        vectors: dict[int, Any] = {}
+        paths: dict[int, bytes] = {}
+        files: dict[int, Any] = {}
+        for change in plan:
+            row, new = change.row, change.new
+            if new.vector is None and change.donor == row and row not in files:
+                change.file = renamed(new.path, new.facts, self._files[row])
+            else:
+                vectors[row] = self._vector(change, vectors, stored)
+                change.file = described(new.path, new.facts, vectors[row])
+            files[row] = change.file
+            if row >= len(self.paths) or self.paths[row] != new.path:
+                paths[row] = os.fsencode(new.path)
+        count = max(len(self.paths), 1 + max(files))
+        written = ((layout.VECTORS, vectors), (layout.PATHS, paths), (layout.FILES, files))
+        for name, values in written:
+            self._hdf[name].resize(count, axis=0)
+            for place, run in _runs(values):
+                self._hdf[name][place] = run if name == layout.PATHS else np.array(run)
+
+    def _vector(self, change: "_Change", made: Mapping[int, Any], stored: Any) -> Any:
+        """The vector that comes with a change, or that of the row with the same content."""
+        if change.new.vector is not None:
+            return change.new.vector.astype(stored.dtype)
+        donor = change.donor
+        return made[donor] if donor is not None and donor in made else stored[donor]
+
+    def _remember(self, plan: Sequence["_Change"]) -> None:
+        for change in plan:
+            path, sha256 = change.new.path, change.new.facts.sha256
+            if change.row == len(self.paths):
+                self.paths.append(path)
+                self._files.append(change.file)
+            else:
+                del self.row_of[self.paths[change.row]]
+                old = self._files[change.row]["sha256"].decode()
+                if self._row_with.get(old) == change.row:
+                    del self._row_with[old]
+                self.paths[change.row], self._files[change.row] = path, change.file
+            self.row_of[path] = self._row_with[sha256] = change.row
+
+    def _release(self) -> None:
+        if self._file is not None:
+            # What h5py still writes goes to the journaled file's memory, and no further.
+            with suppress(Exception):
+                self._hdf.close()
+            self._file.close()
+            self._file = None
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self._release()
+            raise OutputError(
+                f"{self.path} cannot be written: {error.strerror or error}. "
+                "What it held before, it still holds."
+            ) from error
+
+
+@dataclass(slots=True)
+class _Change:
+    """One row to be written: where, what, and the row whose vector it has where none is given."""
+
+    row: int
+    new: NewRow
+    donor: int | None
+    file: Any = None
+
+
+def _runs(values: Mapping[int, Any]) -> Iterator[tuple[slice, list[Any]]]:
+    """The values of consecutive rows together: where they go, and what they are."""
+    run: list[Any] = []
+    start = 0
+    for row in sorted(values):
+        if run and row != start + len(run):
+            yield slice(start, start + len(run)), run
+            run = []
+        if not run:
+            start = row
+        run.append(values[row])
+    if run:
+        yield slice(start, start + len(run)), run
+
+
+def _stamp_of(reader: Reader) -> Stamp:
+    if reader.stamp is None or reader.files is None or reader.paths is None:
+        raise InputError(
+            f"{reader.path} holds vectors that cnnkit has not made: nothing can be added. "
+            "Expected another file after --store."
+        )
+    return reader.stamp
+
+
+def _taken(store: Path) -> Any:
+    """The lock on the store, waited for where another process has it."""
+    from filelock import Timeout
+
+    store.parent.mkdir(parents=True, exist_ok=True)
+    held = lock(store)
+    try:
+        held.acquire(timeout=0)
+    except Timeout:
+        log.warning("another process writes to %s; waiting for it.", store)
+        held.acquire()
+    return held
