@@ -2,10 +2,10 @@
 
 The data flows one way, and the folders stand in that order::
 
-    paths ─► images/ ─► batches ─► engines/ (nets/ behind keras) ─► records
-                                      ▲                               │
-                                zoo/ names, weights, recipes          ▼
-                                                 outputs/  stdout · pictures
+    paths ─► images/ ─► batches ─► engines/ (nets/ behind keras) ─► records ─► search/
+                                      ▲                               │          │
+                                zoo/ names, weights, recipes          ▼          ▼
+                                                 outputs/  stdout · HDF5 · pictures · pages
     tasks/ joins the stages           commands/ is Click and nothing else
 
 Every verb of the command line is a function here, and answers with the same records::
@@ -22,16 +22,30 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from cnnkit.errors import CnnkitError
-    from cnnkit.records import Classification, Prediction, Skipped
+    from cnnkit.records import (
+        Classification,
+        Embedded,
+        Group,
+        Neighbour,
+        Neighbours,
+        Prediction,
+        Skipped,
+        Stamp,
+        Unanswered,
+    )
     from cnnkit.tasks.bench import bench
     from cnnkit.tasks.cache import cache_info, clear_cache
     from cnnkit.tasks.classify import classify
+    from cnnkit.tasks.dedupe import dedupe
     from cnnkit.tasks.doctor import examine
     from cnnkit.tasks.export import export
+    from cnnkit.tasks.extract_features import extract_features
     from cnnkit.tasks.inputs import Inputs
+    from cnnkit.tasks.knn import classify_by_neighbours
     from cnnkit.tasks.labels import labels
     from cnnkit.tasks.models import models
     from cnnkit.tasks.sample_images import sample_images
+    from cnnkit.tasks.similar import similar
     from cnnkit.tasks.weights import (
         import_weights,
         list_weights,
@@ -46,12 +60,22 @@ _PUBLIC = {
     "CnnkitError": "cnnkit.errors",
     "Classification": "cnnkit.records",
     "Prediction": "cnnkit.records",
+    "Embedded": "cnnkit.records",
+    "Group": "cnnkit.records",
+    "Neighbour": "cnnkit.records",
+    "Neighbours": "cnnkit.records",
+    "Stamp": "cnnkit.records",
+    "Unanswered": "cnnkit.records",
     "Skipped": "cnnkit.records",
     "Inputs": "cnnkit.tasks.inputs",
     "bench": "cnnkit.tasks.bench",
     "cache_info": "cnnkit.tasks.cache",
     "clear_cache": "cnnkit.tasks.cache",
     "classify": "cnnkit.tasks.classify",
+    "extract_features": "cnnkit.tasks.extract_features",
+    "similar": "cnnkit.tasks.similar",
+    "dedupe": "cnnkit.tasks.dedupe",
+    "classify_by_neighbours": "cnnkit.tasks.knn",
     "examine": "cnnkit.tasks.doctor",
     "export": "cnnkit.tasks.export",
     "labels": "cnnkit.tasks.labels",
@@ -69,12 +93,22 @@ __all__ = [  # noqa: RUF022 — in the order of the map
     "CnnkitError",
     "Classification",
     "Prediction",
+    "Embedded",
+    "Group",
+    "Neighbour",
+    "Neighbours",
+    "Stamp",
+    "Unanswered",
     "Skipped",
     "Inputs",
     "bench",
     "cache_info",
     "clear_cache",
     "classify",
+    "extract_features",
+    "similar",
+    "dedupe",
+    "classify_by_neighbours",
     "examine",
     "export",
     "labels",

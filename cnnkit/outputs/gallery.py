@@ -4,6 +4,7 @@ import base64
 import io
 import os
 import secrets
+import stat
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -74,8 +75,10 @@ class Gallery:
 
     def _opened(self) -> BinaryIO:
         try:
-            if self._target.is_dir():  # said now, not after all the work
-                raise IsADirectoryError(None, "it is a folder")
+            with suppress(FileNotFoundError):
+                # Said now, as a name that cannot be, and not after all the work.
+                if stat.S_ISDIR(self._target.stat().st_mode):
+                    raise IsADirectoryError(None, "it is a folder")
             self._made = [folder for folder in self._target.parents if not folder.exists()]
             self._target.parent.mkdir(parents=True, exist_ok=True)
             return self._part.open("xb")
@@ -105,9 +108,10 @@ class Gallery:
 
     def _remove(self) -> None:
         """Remove what is not yet the gallery, and the folders that were made for it."""
-        with suppress(OSError, ValueError):
+        with suppress(OSError):
             self._part.unlink(missing_ok=True)
-            for folder in self._made:
+        for folder in self._made:
+            with suppress(OSError):
                 folder.rmdir()
 
     def _refused(self, error: Exception) -> OutputError:

@@ -14,7 +14,7 @@ from cnnkit.errors import OutputError, UsageError
 from cnnkit.outputs.pictures import Font, fitted, marked, save_picture
 from cnnkit.outputs.strips import Shown, Strip, readable, shortened, within
 
-# No sheet has more, so that none is a bomb: 64 million pixels where everything is at its largest,
+# No sheet has more, so that none is a bomb: 67 million pixels where everything is at its largest,
 # and neither side beyond the 16383 pixels of a WebP.
 MOST_STRIPS, MOST_OTHERS = 50, 20
 SIDES = range(48, 201)
@@ -53,7 +53,7 @@ def contact_sheet(strips: Sequence[Strip], *, side: int = 160, more: int = 0) ->
 
 
 def refuse_unless_sheet(path: str) -> None:
-    """Raise unless a sheet can be written to `path`: `UsageError` for a suffix that we do not write.
+    """Raise unless a sheet can be written to `path`: `UsageError` for a suffix not among ours.
 
     `OutputError` where a file is there that is no earlier sheet: a slip on the command line must
     not cost a picture.
@@ -171,6 +171,6 @@ def _wrapped(draw: ImageDraw.ImageDraw, text: str, font: Font, room: float) -> l
 
 
 def _drawable(text: str) -> str:
-    """The text in what letters the font has: it knows ASCII, and draws a box for any other."""
+    """The text in what letters the font has: little but ASCII; the others come out as boxes."""
     letters = normalize("NFKD", shortened(readable(text), _LONGEST))
     return "".join(letter for letter in letters if not combining(letter))

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -15,6 +15,8 @@ from cnnkit.records import Record, Skipped
 _Told = TypeVar("_Told", bound=Record)
 # The longest side of a picture in memory, in pixels.
 _SIDE = 200
+# How many are shown beside one: all of them wait in memory.
+_MOST = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,28 +56,28 @@ def _shown(
 ) -> Iterator[_Told]:
     kept: list[Strip] = []
     more = 0
-    with ExitStack() as stack:
-        if page:
-            stack.enter_context(page)
+    with page or nullcontext():
         for record in records:
             arranged = arrange(record)
-            if arranged and (page or len(kept) < MOST_STRIPS):
+            wanted = sheet is not None and len(kept) < MOST_STRIPS
+            if arranged and (page or wanted):
                 strip = _strip(*arranged)
                 if page:
                     page.add(strip)
-                if len(kept) < MOST_STRIPS:
+                if wanted:
                     kept.append(strip)
-                else:
-                    more += 1
-            else:
-                more += arranged is not None
+            more += arranged is not None and not wanted
             yield record
-        if sheet:
-            save_sheet(contact_sheet(kept, more=more), sheet)
+    if sheet is not None:
+        save_sheet(contact_sheet(kept, more=more), sheet)
 
 
 def _strip(head: Pictured, others: list[Pictured]) -> Strip:
-    return Strip(_picture(head), tuple(map(_picture, others)))
+    """The pictures, read; of a great many the first, and how many more there are."""
+    strip = [_picture(each) for each in others[:_MOST]]
+    if len(others) > _MOST:
+        strip.append(Shown(None, "", None, f"and {len(others) - _MOST:,} more"))
+    return Strip(_picture(head), tuple(strip))
 
 
 def _picture(each: Pictured) -> Shown:
