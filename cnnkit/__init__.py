@@ -46,6 +46,14 @@ if TYPE_CHECKING:
     from cnnkit.tasks.models import models
     from cnnkit.tasks.sample_images import sample_images
     from cnnkit.tasks.similar import similar
+    from cnnkit.tasks.store import (
+        compact_store,
+        merge_stores,
+        remove_from_store,
+        store_info,
+        verify_store,
+    )
+    from cnnkit.tasks.store_export import export_store
     from cnnkit.tasks.weights import (
         import_weights,
         list_weights,
@@ -81,6 +89,12 @@ _PUBLIC = {
     "labels": "cnnkit.tasks.labels",
     "models": "cnnkit.tasks.models",
     "sample_images": "cnnkit.tasks.sample_images",
+    "store_info": "cnnkit.tasks.store",
+    "verify_store": "cnnkit.tasks.store",
+    "compact_store": "cnnkit.tasks.store",
+    "merge_stores": "cnnkit.tasks.store",
+    "export_store": "cnnkit.tasks.store_export",
+    "remove_from_store": "cnnkit.tasks.store",
     "import_weights": "cnnkit.tasks.weights",
     "list_weights": "cnnkit.tasks.weights",
     "pull_weights": "cnnkit.tasks.weights",
@@ -114,6 +128,12 @@ __all__ = [  # noqa: RUF022 — in the order of the map
     "labels",
     "models",
     "sample_images",
+    "store_info",
+    "verify_store",
+    "compact_store",
+    "merge_stores",
+    "export_store",
+    "remove_from_store",
     "import_weights",
     "list_weights",
     "pull_weights",

@@ -24,7 +24,7 @@ INTERRUPTED, BROKEN_PIPE = 130, 141
 # In the order of a person's work; each is a command in the module of its name.
 VERBS = (
     *("classify", "extract-features", "similar", "dedupe", "export", "sample-images"),
-    *("models", "labels", "weights", "cache", "bench", "doctor"),
+    *("models", "labels", "weights", "store", "cache", "bench", "doctor"),
 )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
+from tests.stores import vectors, write_store
 
 PACKAGE = ROOT / "cnnkit"
 # Folder or file → what it may import of the house at module top. The most telling key wins.
@@ -112,7 +113,9 @@ def loaded_by(arguments: list[str], cwd: Path) -> set[str]:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, cwd=cwd, check=False)
     assert done.returncode == 0, done.stderr.decode()
-    return {name.split(".")[0] for name in json.loads(done.stderr.splitlines()[-1])}
+    names = json.loads(done.stderr.splitlines()[-1])
+    # Half of the standard library's network comes with the one that has a dot.
+    return {name if name == "urllib.request" else name.split(".")[0] for name in names}
 
 
 QUICK = (
@@ -127,6 +130,7 @@ QUICK = (
     ["labels", "--help"],
     ["weights", "--help"],
     ["weights", "pull", "--help"],
+    ["store", "--help"],
     ["weights", "list"],
 )
 
@@ -135,6 +139,14 @@ QUICK = (
 def test_a_quick_answer_loads_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
     allowed = {"h5py", "numpy", "PIL"} if arguments == ["weights", "list"] else set()
     assert not loaded_by(arguments, tmp_path) & (set(HEAVY) - allowed)
+
+
+@pytest.mark.parametrize("query", [["photos/1/5.jpg"], ["--row", "5"], []], ids=str)
+def test_neighbours_of_what_is_stored_load_no_framework(query: list[str], tmp_path: Path) -> None:
+    write_store(tmp_path / "img_emb.h5", vectors(9))
+    loaded = loaded_by(["similar", *query], tmp_path)
+    assert not loaded & ({*HEAVY, "usearch", "urllib.request"} - {"h5py", "numpy"})
+    assert "h5py" in loaded
 
 
 def test_the_models_are_listed_without_a_framework(tmp_path: Path) -> None:

@@ -7,12 +7,17 @@ import pytest
 
 from cnnkit.records import (
     Classification,
+    Group,
     LabelRow,
     ModelRow,
+    Neighbour,
+    Neighbours,
     Prediction,
     Recipe,
     Record,
+    Redundant,
     Skipped,
+    Unanswered,
     WeightsRow,
 )
 
@@ -61,6 +66,48 @@ class TestAnswers:
             "kind": "empty",
             "message": "the file has no content",
         }
+
+
+class TestAlike:
+    NEAR = (Neighbour(1, "b.jpg", 7, 2.5), Neighbour(2, None, 8, 3.0))
+    FAR = (Neighbour(1, "b.jpg", 7, 0.9, "one.h5"),)
+
+    def test_the_columns_hold_every_cell_of_every_row(self) -> None:
+        found = Neighbours("a.jpg", "l2", self.NEAR)
+        for record in (found, Neighbours(3, "l2", ()), Unanswered("a.jpg", "missing", "gone")):
+            for row in record.rows():
+                assert set(row) <= set(Neighbours.columns_for("l2"))
+        (row,) = Neighbours("a.jpg", "cosine", self.FAR).rows()
+        assert {*row, "error"} == set(Neighbours.columns_for("cosine", several=True))
+        redundant = (Redundant("b.jpg", 7, 0.99, "one.h5"),)
+        for row in Group(1, "a.jpg", 0, redundant, "two.h5").rows():
+            assert set(row) <= set(Group.columns_for(several=True))
+
+    def test_what_a_person_reads(self) -> None:
+        assert Neighbours("a.jpg", "l2", self.NEAR).lines() == [
+            ("a.jpg", "1", "b.jpg", "2.5000"), ("a.jpg", "2", "row 8", "3.0000"),
+        ]  # fmt: skip
+        assert Neighbours(3, "cosine", self.FAR).lines() == [
+            ("3", "1", "b.jpg", "0.9000", "one.h5")
+        ]
+        assert Neighbours("a.jpg", "l2", ()).lines() == [("a.jpg", "nothing near")]
+        assert Unanswered("a.jpg", "missing", "gone").text() == ("a.jpg", "error: gone")
+        group = Group(2, "a.jpg", 0, (Redundant("b.jpg", 7, 0.99, "one.h5"),), "two.h5")
+        assert group.lines() == [
+            ("2", "keep", "a.jpg", "", "two.h5"), ("2", "redundant", "b.jpg", "0.9900", "one.h5"),
+        ]  # fmt: skip
+        alone = Group(1, "a.jpg", 0, (Redundant("b.jpg", 7, 0.99),))
+        assert alone.lines() == [("1", "keep", "a.jpg"), ("1", "redundant", "b.jpg", "0.9900")]
+
+    def test_a_store_is_named_only_where_there_are_several(self) -> None:
+        alone = Group(1, "a.jpg", 0, (Redundant("b.jpg", 7, 0.99),)).to_dict()
+        assert alone["redundant"] == [{"path": "b.jpg", "row": 7, "similarity": 0.99}]
+        assert "store" not in alone
+        both = Group(1, "a.jpg", 0, (Redundant("b.jpg", 7, 0.99, "one.h5"),), "two.h5").to_dict()
+        assert (both["store"], both["redundant"][0]["store"]) == ("two.h5", "one.h5")
+
+    def test_only_redundant_paths_are_chosen(self) -> None:
+        assert Group(1, "a.jpg", 0, (Redundant("b.jpg", 7, 0.99),)).chosen() == ["b.jpg"]
 
 
 class TestListings:

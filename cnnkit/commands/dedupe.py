@@ -57,5 +57,5 @@ def dedupe(
         run(**options),
         format="print0" if print0 else format,
         output=output,
-        columns=Group.columns(),
+        columns=Group.columns_for(several=len(options["store"]) > 1),
     )

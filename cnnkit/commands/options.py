@@ -122,8 +122,16 @@ def stores_option(command: Command) -> Command:
     """`--store`, repeatable: the stores that a verb looks through together."""
     return click.option(
         "--store", multiple=True, default=(STORE,), envvar="CNNKIT_STORE", metavar="FILE.h5",
-        help="The embedding store. Repeatable. [env: CNNKIT_STORE]",
+        type=_One(), help="The embedding store. Repeatable. [env: CNNKIT_STORE]",
     )(command)  # fmt: skip
+
+
+class _One(click.types.StringParamType):
+    """A text that is one in the environment too, where Click would part it at its spaces."""
+
+    def split_envvar_value(self, rv: str) -> tuple[str]:
+        """The variable's text as it is."""
+        return (rv,)
 
 
 def fitting_options(command: Command) -> Command:
@@ -157,7 +165,9 @@ def talk_options(command: Command) -> Command:
 
 def _tell_talk(context: click.Context, option: click.Parameter, value: bool) -> None:
     if value:
-        setattr(context.ensure_object(Talk), str(option.name), True)
+        talk = context.ensure_object(Talk)
+        setattr(talk, str(option.name), True)
+        talk.set_up_logging()  # the group has done so, before a verb's own options were known
 
 
 def gather(images: tuple[str, ...], null: bool, exclude: tuple[str, ...]) -> "Inputs":

@@ -87,6 +87,8 @@ def similar(
     """  # fmt: skip
     from cnnkit.tasks.similar import similar as run
 
+    if not queries and (null or exclude):
+        raise click.UsageError("-0 and --exclude are about QUERIES, and there are none.")
     asked = gather(queries, null, exclude) if queries else None
     records = run(asked, store=store, offline=talk.offline, reporter=talk.download, **options)
     emit(
@@ -94,5 +96,5 @@ def similar(
         format=format,
         output=output,
         columns=Neighbours.columns_for(options["metric"], several=len(store) > 1),
-        count=lambda: None if asked is None else asked.count(),
+        count=lambda: None if asked is None or options["rows"] else asked.count(),
     )

@@ -11,6 +11,15 @@ from cnnkit.records.networks import CacheRow, ExportedFile, LabelRow, ModelRow, 
 from cnnkit.records.recipe import Recipe
 from cnnkit.records.record import Cell, Record
 from cnnkit.records.store import Embedded, Stamp
+from cnnkit.records.upkeep import (
+    Compacted,
+    DamagedRow,
+    Merged,
+    Removed,
+    StoreInfo,
+    StoreState,
+    WrittenFile,
+)
 from cnnkit.records.words import (
     PICTURE_SUFFIXES,
     STORE,
@@ -35,7 +44,9 @@ __all__ = [
     "CacheRow",
     "Cell",
     "Classification",
+    "Compacted",
     "Crops",
+    "DamagedRow",
     "Drawn",
     "Embedded",
     "ExportFormat",
@@ -47,6 +58,7 @@ __all__ = [
     "Interpolation",
     "Keep",
     "LabelRow",
+    "Merged",
     "Metric",
     "ModelRow",
     "Neighbour",
@@ -57,11 +69,15 @@ __all__ = [
     "Recipe",
     "Record",
     "Redundant",
+    "Removed",
     "Runtime",
     "Skipped",
     "Stamp",
+    "StoreInfo",
+    "StoreState",
     "StoredType",
     "Style",
     "Unanswered",
     "WeightsRow",
+    "WrittenFile",
 ]

@@ -123,16 +123,21 @@ class Redundant:
     path: str
     row: int
     similarity: float
+    store: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Group(Record):
-    """Pictures that are nearly the same: the one to keep, and those that need not be."""
+    """Pictures that are nearly the same: the one to keep, and those that need not be.
+
+    `store` is None where only one was looked through.
+    """
 
     group: int
     path: str
     row: int
     redundant: tuple[Redundant, ...]
+    store: str | None = None
 
     @property
     def listed(self) -> bool:
@@ -140,9 +145,10 @@ class Group(Record):
         return False
 
     @classmethod
-    def columns(cls) -> tuple[str, ...]:
-        """The columns of a table with a row per picture."""
-        return ("group", "status", "keep", "path", "row", "similarity")
+    def columns_for(cls, *, several: bool = False) -> tuple[str, ...]:
+        """The columns of a table with a row per picture; `several` stores were looked through."""
+        where = ("store",) if several else ()
+        return ("group", "status", "keep", "path", "row", "similarity", *where)
 
     def chosen(self) -> Sequence[str]:
         """The redundant ones, for whoever wants to be rid of them."""
@@ -155,17 +161,27 @@ class Group(Record):
             "status": "ok",
             "path": self.path,
             "row": self.row,
-            "redundant": [asdict(each) for each in self.redundant],
-        }
+            "redundant": [_without_nothing(asdict(each)) for each in self.redundant],
+        } | ({"store": self.store} if self.store else {})
 
     def rows(self) -> Sequence[Mapping[str, Cell]]:
         """One row per picture, the one to keep first."""
         group: dict[str, Cell] = {"group": self.group, "status": "ok"}
         kept: dict[str, Cell] = {"keep": True, "path": self.path, "row": self.row}
+        kept["store"] = self.store
         return [group | kept, *(group | {"keep": False} | asdict(e) for e in self.redundant)]
 
     def lines(self) -> Sequence[tuple[str, ...]]:
         """One line per picture."""
         number = str(self.group)
-        others = (("redundant", e.path, f"{e.similarity:.4f}") for e in self.redundant)
-        return [(number, "keep", self.path), *((number, *each) for each in others)]
+        stores = (self.store, *(each.store for each in self.redundant))
+        lines = [("keep", self.path, *([""] if self.store else []))]
+        lines += [("redundant", each.path, f"{each.similarity:.4f}") for each in self.redundant]
+        return [
+            (number, *line, *([store] if store else []))
+            for line, store in zip(lines, stores, strict=True)
+        ]
+
+
+def _without_nothing(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}

@@ -8,13 +8,18 @@ from cnnkit.search.ann import AnnIndex
 from cnnkit.tasks.collection import Collection
 
 
+def refuse_several(collection: Collection) -> None:
+    """Raise `UsageError` unless the collection is one store, which an index can lie beside."""
+    if collection.several:
+        raise UsageError("An index is of one store. Expected one --store, or --index exact.")
+
+
 def index_of(collection: Collection, metric: Metric, threads: int) -> AnnIndex:
     """The index of a store, brought to what the store holds now.
 
     Raises `UsageError` for several stores, or where the extra is not installed.
     """
-    if collection.several:
-        raise UsageError("An index is of one store. Expected one --store, or --index exact.")
+    refuse_several(collection)
     from cnnkit.engines.libraries import load_openvino_first
 
     load_openvino_first()
@@ -24,7 +29,7 @@ def index_of(collection: Collection, metric: Metric, threads: int) -> AnnIndex:
     else:  # rows have no names of their own: any change is another store
         status = reader.path.stat()
         ids = np.arange(reader.rows, dtype=np.uint64)
-        identity = f"{status.st_size}-{status.st_mtime_ns}"
+        identity = f"{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}"
     return AnnIndex.open(
         reader.path.with_name(f"{reader.path.name}.{metric}.usearch"),
         f"{identity}-{metric}-{reader.features}",

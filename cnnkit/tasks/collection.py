@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 from cnnkit.errors import InputError, UsageError
 from cnnkit.outputs.store.reading import Reader
@@ -34,9 +35,8 @@ class Collection:
         self.readers = [Reader(path) for path in several]
         if not self.readers:
             raise UsageError("Expected a store. Received: none.")
-        first = self.readers[0]
-        for other in self.readers[1:]:
-            _refuse_unlike(first, other)
+        for one, other in combinations(self.readers, 2):
+            _refuse_unlike(one, other)
         self._firsts = [0]
         for reader in self.readers:
             self._firsts.append(self._firsts[-1] + reader.rows)
@@ -48,13 +48,13 @@ class Collection:
                 if len(vectors)
             ],
             _norms(self.readers),
-            features=first.features,
+            features=self.readers[0].features,
         )
 
     @property
     def stamp(self) -> Stamp | None:
         """How the vectors were made; None where that is not known."""
-        return self.readers[0].stamp
+        return next((reader.stamp for reader in self.readers if reader.stamp), None)
 
     @property
     def several(self) -> bool:
@@ -68,6 +68,8 @@ class Collection:
 
     def find(self, path: str) -> int | None:
         """The row of the matrix that holds a picture's vector; None for none."""
+        if not path:  # no file has this name, and no path leads to it
+            return None
         for start, reader in zip(self._firsts, self.readers, strict=False):
             row = reader.find(path)
             if row is not None:
@@ -79,6 +81,10 @@ class Collection:
         number = next(i for i in reversed(range(len(self.readers))) if self._firsts[i] <= row)
         reader, inner = self.readers[number], row - self._firsts[number]
         return Place(reader, inner, reader.path_of(inner))
+
+    def store_of(self, place: Place) -> str | None:
+        """The name of a place's store, where there are several."""
+        return str(place.reader.path) if self.several else None
 
     def row_at(self, row: int, store: str | None) -> int:
         """The row of the matrix for a row of the store of that name; None for the only one."""

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import stat
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -42,7 +43,8 @@ class Desk:
     writer: Writer
     rehash: bool
     dropped: Mapping[str, Vector]
-    facts: dict[str, Facts] = field(default_factory=dict)
+    _sent: dict[str, tuple[Facts, int]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def row_at_once(self, path: str) -> int | None:
         """The row of a picture whose file has not been touched; None where more has to be done."""
@@ -69,8 +71,22 @@ class Desk:
             return Known(facts)
         if facts.sha256 in self.dropped:
             return Known(facts, self.dropped[facts.sha256])
-        self.facts[path] = facts
+        with self._lock:
+            first, times = self._sent.get(path, (facts, 0))
+            self._sent[path] = first, times + 1
         return None
+
+    def taken_back(self, path: str) -> Facts | None:
+        """What a picture's file was before it was decoded; None where it could not be read.
+
+        A path may be under way several times. What its file was at first is kept for all of them:
+        if it is that still, none of them was decoded from anything else.
+        """
+        with self._lock:
+            facts, times = self._sent.pop(path, (None, 0))
+            if facts and times > 1:
+                self._sent[path] = facts, times - 1
+        return facts
 
 
 def facts_of(path: str) -> Facts | None:

@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -20,21 +21,24 @@ from cnnkit.records import (
     Interpolation,
     Pooling,
     Precision,
+    Recipe,
     Runtime,
     Skipped,
     Stamp,
     StoredType,
 )
+from cnnkit.tasks import comparable
 from cnnkit.tasks.content import Cached, Desk, Known, Vector, plain, touched
 from cnnkit.tasks.embedding import Embedder, Embeddings
 from cnnkit.tasks.inputs import Images, Inputs
 from cnnkit.tasks.pipeline import grouped
 from cnnkit.zoo import weights as weight_store
-from cnnkit.zoo.catalog import DEFAULT_MODEL
+from cnnkit.zoo.catalog import DEFAULT_MODEL, find
 
 log = logging.getLogger(__name__)
 # A commit costs some milliseconds.
 _ROWS_PER_COMMIT = 64
+_CHANGED = "the file changed while it was read"
 
 
 def extract_features(
@@ -116,10 +120,29 @@ class _Plan:
             return Embedder.of(**{"model": DEFAULT_MODEL, **self.wishes, **self.means})
         if not self.wishes:
             return Embedder.for_stamp(stored, **self.means)
-        known = {"model": stored.model, "crops": stored.crops, "dtype": stored.dtype}
-        if self.wishes.get("model", stored.model) == stored.model and "pooling" not in self.wishes:
-            known["layer"] = stored.layer
+        known = self._left_open(stored)
         return Embedder.of(**{**known, **self.wishes, **self.means}).continuing(stored)
+
+    def _left_open(self, stored: Stamp) -> dict[str, Any]:
+        """What may be taken from a store where nothing was wished for; of another network, less."""
+        known: dict[str, Any] = {"crops": stored.crops, "dtype": stored.dtype}
+        if not self._agrees("model", stored.model):
+            return known
+        known["model"] = stored.model
+        if self._agrees("pooling", stored.pooling):
+            known["layer"] = stored.layer
+        if self._agrees("layer", stored.layer):
+            known["pooling"] = stored.pooling
+        seed = comparable.seed_of(stored)
+        if seed is not None and self._agrees("weights", "none"):
+            known |= {"weights": "none", "seed": seed}
+        with suppress(UsageError):  # what comes of it is refused, and shown, as the recipe
+            fit, interpolation = comparable.fitting_of(find(stored.model), stored.recipe)
+            known |= {"fit": fit, "interpolation": interpolation}
+        return known
+
+    def _agrees(self, name: str, value: object) -> bool:
+        return bool(self.wishes.get(name, value) == value)
 
 
 def _folders(inputs: Inputs) -> tuple[str, ...]:
@@ -151,6 +174,8 @@ def _records(paths: Iterator[str], store: Path, plan: _Plan) -> Iterator[Embedde
 def _refuse_other_wishes(embedder: Embedder, stored: Stamp, store: Path) -> None:
     """Say before anything is computed what can be said by then; the rest, at the first vector."""
     job = embedder.job
+    if job.network.name == stored.model and job.recipe.hash != stored.recipe:
+        _refuse_other_fitting(job.recipe, stored, store)
     wished = Stamp(
         model=job.network.name,
         weights=job.identity() if job.here else stored.weights,
@@ -165,18 +190,29 @@ def _refuse_other_wishes(embedder: Embedder, stored: Stamp, store: Path) -> None
     refuse_other_stamp(stored, wished, str(store), "asked for")
 
 
+def _refuse_other_fitting(wished: Recipe, stored: Stamp, store: Path) -> None:
+    """Say in words what the hashes of two recipes only say to each other, where that is known."""
+    try:
+        fit, interpolation = comparable.fitting_of(find(stored.model), stored.recipe)
+    except UsageError:
+        return
+    pairs = (("fit", fit, wished.fit), ("interpolation", interpolation, wished.interpolation))
+    told = "\n".join(f"  {name:<13}  {one}  |  {two}" for name, one, two in pairs if one != two)
+    raise UsageError(
+        f"Vectors that were made differently cannot be compared: {store} | asked for\n{told}"
+    )
+
+
 def _pruned(writer: Writer, folders: Sequence[str]) -> Mapping[str, Vector]:
     """Drop the rows of files that are gone from the folders; content → vector of what was dropped.
 
     A file that was only renamed is found by it.
     """
-    inside = tuple(os.path.join(folder, "") for folder in folders if folder != os.curdir)
-    everywhere = os.curdir in folders
+    starts = ["" if folder == os.curdir else os.path.join(folder, "") for folder in folders]
     gone = {
         row
         for row, path in enumerate(writer.paths)
-        if (path.startswith(inside) or (everywhere and not os.path.isabs(path)))
-        and not os.path.lexists(path)
+        if any(_is_below(path, start) for start in starts) and _is_gone(path)
     }
     if not gone:
         return {}
@@ -185,6 +221,24 @@ def _pruned(writer: Writer, folders: Sequence[str]) -> Mapping[str, Vector]:
     writer.keep_only([row for row in range(before.rows) if row not in gone])
     log.warning("%d rows of files that are gone were dropped.", len(gone))
     return dropped
+
+
+def _is_below(path: str, start: str) -> bool:
+    """Whether a path leads into the folder that it starts with, "" for where we are, and stays."""
+    if not path.startswith(start) or (not start and os.path.isabs(path)):
+        return False
+    return os.pardir not in path[len(start) :].split(os.sep)
+
+
+def _is_gone(path: str) -> bool:
+    """Whether there is surely nothing; a folder that may not be looked into says nothing."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 Looked = Vector | Skipped | Cached | Known
@@ -230,6 +284,7 @@ def _answer(
 ) -> tuple[Embedded | Skipped | None, NewRow | None]:
     """The record, if it is known already; otherwise the row that has to be stored first."""
     if isinstance(looked, Skipped):
+        desk.taken_back(path)
         return looked, None
     if isinstance(looked, Cached):
         return Embedded(path, looked.row, cached=True), None
@@ -240,9 +295,11 @@ def _answer(
             again = next(embedder.batches([path])).vectors[0]
             if isinstance(again, Skipped):
                 return again, None
+            if touched(path, looked.facts):
+                return Skipped(path, "changed", _CHANGED), None
             vector = again
         return None, NewRow(plain(path), looked.facts, vector)
-    facts = desk.facts.pop(path, None)
+    facts = desk.taken_back(path)
     if facts is None or touched(path, facts):
-        return Skipped(path, "changed", "the file changed while it was read"), None
+        return Skipped(path, "changed", _CHANGED), None
     return None, NewRow(plain(path), facts, looked)

@@ -6,8 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from cnnkit.errors import InputError
+from cnnkit.errors import InputError, UsageError
 from cnnkit.records import Classification, Metric, Neighbours, Prediction, Runtime, Skipped
+from cnnkit.search.exact import check
 from cnnkit.tasks.collection import Collection, Stores
 from cnnkit.tasks.cores import available_cores
 from cnnkit.tasks.inputs import Images, Inputs
@@ -52,19 +53,24 @@ def classify_by_neighbours(
 
     Raises what `similar` does, and `InputError` where no stored picture has a label.
     """
+    whole("top", top, 1)
+    if not 0 <= min_score <= 1:
+        raise UsageError(f"Expected min_score from 0 to 1. Received: {min_score!r}.")
+    check(metric, whole("neighbours", neighbours, 1), None)
     collection = Collection(store)
     label_of = _by_folder(collection) if labels is None else _listed(labels, collection)
     if not label_of:
+        in_file = f"; {os.fspath(labels)!r} names none of them" if labels is not None else ""
         raise InputError(
-            "No stored picture has a label. Expected pictures in folders that are their classes, "
-            "or --labels FILE.csv with the columns path and label."
+            f"No stored picture has a label{in_file}. Expected pictures in folders that are their "
+            "classes, or --labels FILE.csv with the columns path and label."
         )
     question = Question(
         collection=collection,
         searched=Searched(collection, None if len(label_of) == collection.matrix.rows
                           else sorted(label_of)),
         metric=metric,
-        count=whole("neighbours", neighbours, 1),
+        count=neighbours,
         threshold=None,
         include_self=False,
         threads=available_cores() if threads is None else whole("threads", threads, 1),
@@ -74,7 +80,6 @@ def classify_by_neighbours(
             "offline": offline, "reporter": reporter,
         },
     )  # fmt: skip
-    whole("top", top, 1)
     name = f"knn:{','.join(str(reader.path) for reader in collection.readers)}"
     answers = question.of((), Inputs.of(images))
     return (_voted(each, label_of, collection, name, top, min_score) for each in answers)
@@ -111,7 +116,7 @@ def _by_folder(collection: Collection) -> dict[int, str]:
     """Row → the name of the folder that its picture is in."""
     paths = ((row, collection.place(row).path) for row in range(collection.matrix.rows))
     folders = ((row, os.path.basename(os.path.dirname(path or ""))) for row, path in paths)
-    return {row: folder for row, folder in folders if folder}
+    return {row: folder for row, folder in folders if folder not in ("", os.curdir, os.pardir)}
 
 
 def _listed(file: str | os.PathLike[str], collection: Collection) -> dict[int, str]:
@@ -119,10 +124,15 @@ def _listed(file: str | os.PathLike[str], collection: Collection) -> dict[int, s
     try:
         with open(file, newline="", encoding="utf-8-sig", errors="surrogateescape") as lines:  # noqa: PTH123
             table = list(csv.reader(lines))
-    except (OSError, csv.Error) as error:
+    except (OSError, ValueError, csv.Error) as error:  # ValueError: NUL in the name
         raise InputError(f"{os.fspath(file)!r} cannot be read: {error}.") from error
     header = [cell.strip().lower() for cell in table[0]] if table else []
     named = "path" in header and "label" in header
+    if header[:1] == ["path"] and not named:
+        raise InputError(
+            f"{os.fspath(file)}: expected the columns path and label. "
+            f"Received: {', '.join(header)[:60]}."
+        )
     path, label = (header.index("path"), header.index("label")) if named else (0, 1)
     found: dict[int, str] = {}
     for number, cells in enumerate(table[named:], 1 + named):

@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cnnkit.errors import CnnkitError
 from cnnkit.records import Index, Metric, Neighbour, Neighbours, Skipped, Unanswered
 from cnnkit.search.candidates import Found
 from cnnkit.search.exact import all_pairs, nearest
@@ -15,8 +16,13 @@ from cnnkit.tasks.collection import Collection
 from cnnkit.tasks.inputs import Inputs
 from cnnkit.tasks.products import product_for
 
+if TYPE_CHECKING:
+    from cnnkit.search.ann import AnnIndex
+
 # Queries that are answered by one pass over the store.
 _TOGETHER = 1024
+# No store has rows of more digits; Python refuses to read numbers of thousands of them.
+_LONGEST_NUMBER = 18
 Answer = Neighbours | Unanswered
 
 
@@ -45,7 +51,7 @@ class Searched:
 Search = Callable[[Floats, Sequence[int | None]], Iterator[Found]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Question:
     """What is asked of a collection: how near, how many, among which rows, by what means."""
 
@@ -58,6 +64,7 @@ class Question:
     threads: int
     index: Index
     embedding: dict[str, Any]
+    _opened: "AnnIndex | None" = field(default=None, init=False)
 
     def all(self) -> Iterator[Answer]:
         """The neighbours of every stored picture."""
@@ -80,7 +87,7 @@ class Question:
         if inputs.count() is not None:  # the stored ones among them need no pipeline
             named = list(unknown)
             stored = list(self._first_rows(named))
-            known += zip(named, stored, strict=False)
+            known += zip(map(self._named, named, stored), stored, strict=True)
             unknown = named[len(stored) :]
             if not unknown:
                 yield from self._stored(known)
@@ -100,16 +107,20 @@ class Question:
         """The row of a stored picture; or the one that a number names, where there are no paths."""
         if self.collection.has_paths:
             return self.collection.find(query)
-        named = query.isdecimal() and not os.path.exists(query)
-        return int(query) if named and int(query) < self.collection.matrix.rows else None
+        number = query.isdecimal() and len(query) <= _LONGEST_NUMBER
+        if not number or os.path.exists(query):
+            return None
+        return int(query) if int(query) < self.collection.readers[0].rows else None
+
+    def _named(self, query: str, row: int | None) -> str | int:
+        """What a query is called: as it was asked, or by its row where there are no paths."""
+        return query if row is None or self.collection.has_paths else self.collection.name(row)
 
     def _search(self, queries: int | None) -> Search:
         """What answers so many queries; None where nobody knows how many will come."""
         matrix = self.searched.matrix
         if self.index == "usearch":
-            from cnnkit.tasks.approximate import index_of
-
-            index = index_of(self.collection, self.metric, self.threads)
+            index = self._index_of()
             return lambda vectors, own: index.search(
                 vectors, count=self.count, threshold=self.threshold, leave_out=own
             )
@@ -119,9 +130,19 @@ class Question:
             leave_out=own, threads=self.threads, product=product,
         )  # fmt: skip
 
+    def _index_of(self) -> "AnnIndex":
+        """The index, opened once."""
+        if self._opened is None:
+            from cnnkit.tasks.approximate import index_of
+
+            self._opened = index_of(self.collection, self.metric, self.threads)
+        return self._opened
+
     def _stored(self, queries: Sequence[tuple[str | int, int]]) -> Iterator[Neighbours]:
         """The neighbours of stored pictures: (name, row) each."""
-        search = self._search(len(queries)) if queries else None
+        if not queries:
+            return
+        search = self._search(len(queries))
         for first in range(0, len(queries), _TOGETHER):
             part = queries[first : first + _TOGETHER]
             vectors = self.collection.matrix.gather([row for _, row in part])
@@ -140,18 +161,22 @@ class Question:
             row = self._row_of(path)
             return None if row is None else _Stored(row)
 
+        try:
+            embedder = Embedder.for_stamp(stamp, **self.embedding)
+        except CnnkitError as error:  # which matters to new pictures alone
+            yield from self._only_stored(paths, error)
+            return
         search = self._search(None)
-        embedder = Embedder.for_stamp(stamp, **self.embedding)
         for group in grouped(embedder.batches(paths, look), most=_TOGETHER):
             yield from self._grouped(group, search)
 
     def _grouped(self, group: Sequence[tuple[str, Any]], search: Search) -> Iterator[Answer]:
-        queries: list[tuple[str, int | None]] = []
+        queries: list[tuple[str | int, int | None]] = []
         vectors = []
         for path, looked in group:
             if not isinstance(looked, Skipped):
                 row = looked.row if isinstance(looked, _Stored) else None
-                queries.append((path, row))
+                queries.append((self._named(path, row), row))
                 vectors.append(looked if row is None else self.collection.matrix.vector(row))
         answers = self._answers(queries, np.stack(vectors), search) if vectors else iter(())
         for path, looked in group:
@@ -160,25 +185,30 @@ class Question:
             else:
                 yield next(answers)
 
-    def _only_stored(self, paths: Iterable[str]) -> Iterator[Answer]:
-        """Where nobody knows how the vectors were made, no other picture can be compared."""
+    def _only_stored(
+        self, paths: Iterable[str], error: CnnkitError | None = None
+    ) -> Iterator[Answer]:
+        """Where nobody knows how the vectors were made, no other picture can be compared.
+
+        Where somebody does, but cannot make any here, the first other picture raises the error.
+        """
         why = f"not in {self.collection.readers[0].path}, which has no stamp to make its vector by"
         for path in paths:
             row = self._row_of(path)
-            if row is None:
-                yield Unanswered(path, "not_stored", why)
+            if row is not None:
+                yield from self._stored([(self._named(path, row), row)])
+            elif error:
+                raise error
             else:
-                yield from self._stored([(path, row)])
+                yield Unanswered(path, "not_stored", why)
 
     def _answers(
         self,
         queries: Sequence[tuple[str | int, int | None]],
         vectors: Floats,
-        search: Search | None,
+        search: Search,
     ) -> Iterator[Neighbours]:
         """The records of queries: (name, row if stored) each, and their vectors (Q, D)."""
-        if search is None:
-            return
         own = [None if self.include_self else self.searched.position(row) for _, row in queries]
         for (query, _), found in zip(queries, search(vectors, own), strict=True):
             yield self._told(query, found)
@@ -190,8 +220,9 @@ class Question:
 
     def _neighbour(self, rank: int, position: int, value: float) -> Neighbour:
         place = self.collection.place(self.searched.row(position))
-        store = str(place.reader.path) if self.collection.several else None
-        return Neighbour(rank, place.path, place.row, round(value, 6), store)
+        # Similarities are of order 1; distances may be of any, and keep so many digits.
+        told = float(f"{value:.8g}") if self.metric == "l2" else round(value, 6)
+        return Neighbour(rank, place.path, place.row, told, self.collection.store_of(place))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,9 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
-from cnnkit.errors import UsageError
+from cnnkit.errors import UnknownName, UsageError
 from cnnkit.records import STORE, Index, Metric, Neighbours, Runtime, Unanswered
 from cnnkit.search.exact import check
 from cnnkit.tasks.collection import Collection, Stores
@@ -65,7 +65,13 @@ def similar(
     """
     count = COUNT if top_n is None and threshold is None else top_n
     check(metric, None if count is None else whole("top_n", count, 1), threshold)
+    if index not in get_args(Index):
+        raise UnknownName("index", index, get_args(Index))
     collection = Collection(store)
+    if index == "usearch":
+        from cnnkit.tasks.approximate import refuse_several
+
+        refuse_several(collection)
     question = Question(
         collection=collection,
         searched=Searched(collection),
@@ -81,9 +87,10 @@ def similar(
         },
     )  # fmt: skip
     for row in rows:
-        last = collection.readers[0].rows - 1
-        if not 0 <= row <= last:
-            raise UsageError(f"Expected a row from 0 to {last}. Received: {row}.")
+        count = collection.readers[0].rows
+        if not 0 <= row < count:
+            expected = f"from 0 to {count - 1}" if count else "of a store that has some"
+            raise UsageError(f"Expected a row {expected}. Received: {row}.")
     if queries is None and not rows:
         answers = question.all()
     else:

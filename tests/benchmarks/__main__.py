@@ -4,9 +4,20 @@ Figures are ratios within a run: seconds differ from machine to machine, and fro
 Arguments are those of `tests.benchmarks.end_to_end`.
 """
 
-from tests.benchmarks import drawer_speed, end_to_end, patternnet_quality
+import sys
+
+from tests.benchmarks import (
+    drawer_speed,
+    end_to_end,
+    patternnet_quality,
+    search_speed,
+    store_speed,
+)
 
 if __name__ == "__main__":
     end_to_end.main()
+    at = sys.argv.index("--peers") if "--peers" in sys.argv else len(sys.argv)
+    search_speed.main(sys.argv[at : at + 2])
+    store_speed.main([])
     drawer_speed.main()
     patternnet_quality.main([])

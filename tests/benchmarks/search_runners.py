@@ -18,6 +18,8 @@ from tests.benchmarks.runners import Run
 
 Floats = NDArray[np.float32]
 COUNT = 5
+# The least cosine of near-duplicates.
+DUPLICATE = 0.95
 
 
 def load(model: str) -> tuple[Floats, Floats, Floats]:
@@ -87,11 +89,27 @@ def _dot(x: Floats, norms: Floats, q: Floats, cores: int) -> Run:
     ]
 
 
+def _groups(x: Floats, norms: Floats, q: Floats, cores: int) -> Run:
+    """Near-duplicates, as `cnnkit dedupe` finds them."""
+    from cnnkit.search.duplicates import groups
+    from cnnkit.tasks.products import product_for
+
+    matrix = Matrix([Block(0, x)], norms)
+    product = product_for(len(x), *x.shape, cores)
+
+    def run(names: list[str]) -> list[Any]:
+        groups(matrix, threshold=DUPLICATE, threads=cores, product=product)
+        return [None for _ in names]
+
+    return run
+
+
 KINDS: dict[str, Callable[[Floats, Floats, Floats, int], Run]] = {
     "reading": _reading,
     "recipe": _recipe,
     "dot": _dot,
     "ours": _ours,
+    "groups": _groups,
     "float32": lambda x, n, q, cores: _fast(x, n, q, cores, "float32"),
     "bfloat16": lambda x, n, q, cores: _fast(x, n, q, cores, "bfloat16"),
 }

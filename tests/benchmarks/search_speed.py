@@ -36,11 +36,15 @@ TITLES = {
     "bfloat16": "cnnkit, exact, OpenVINO's product in bfloat16",
     "faiss": "faiss `IndexFlatL2`",
     "usearch": "usearch, `exact=True`",
+    "groups": "cnnkit, groups around a kept row",
+    "imagededup": "imagededup, the embeddings' part of `CNN.find_duplicates`",
 }
 # So many queries one by one: threads of whoever was measured before spin for a while.
 ALONE = 10
 ONE = ("reading", "recipe", "dot", "ours", "faiss", "usearch")
 MANY = ("ours", "float32", "bfloat16", "faiss", "usearch")
+OUTSIDE = ("faiss", "usearch", "imagededup")
+TWINS = ("groups", "imagededup")
 PAIRS = ("ours", "float32", "bfloat16", "faiss")
 
 
@@ -53,6 +57,8 @@ def main(arguments: list[str] | None = None) -> int:
         print("|---|---|---|")
         _table("one query", folder, given.rows, ONE, ALONE, given, 3 * given.rounds)
         _table(f"{given.queries} queries", folder, given.rows, MANY, given.queries, given)
+        twins = min(10_000, given.rows)
+        _table(f"near-duplicates of {twins}", folder, twins, TWINS, twins, given)
         some = min(given.pairs, given.rows)
         _table(f"all pairs of {some}", folder, some, PAIRS, some, given)
         if given.full:
@@ -104,8 +110,8 @@ def _table(
     how = "one by one" if alone else "together"
     names, cores = [str(i) for i in range(asked)], available_cores()
     runners = [
-        Runner(kind, TITLES[kind], PEERS if kind in ("faiss", "usearch") else OURS, (kind, how),
-               outside=kind in ("faiss", "usearch"), whole=asked)
+        Runner(kind, TITLES[kind], PEERS if kind in OUTSIDE else OURS, (kind, how),
+               outside=kind in OUTSIDE, whole=asked)
         for kind in kinds
     ]  # fmt: skip
     with ExitStack() as stack:
@@ -116,7 +122,7 @@ def _table(
         rows_measured = alternate(workers, names, rounds=rounds or given.rounds, seconds=0)
     each = 1 if alone else asked
     seconds = {row.runner.name: _median(row, each) for row in rows_measured}
-    peers = [seconds[k] for k in ("faiss", "usearch") if seconds.get(k)]
+    peers = [seconds[k] for k in OUTSIDE if seconds.get(k)]
     for row in rows_measured:
         took = seconds[row.runner.name]
         ratio = f"{took / min(peers):.2f}" if peers and took else ""

@@ -9,7 +9,7 @@ commit then goes to the disk in four steps, each of them safe to die in:
    everything is: so other programs, too, see all of a commit or nothing;
 4. the journal is emptied.
 
-Whoever opens the file next and finds a whole journal does step 3 again (`recover`). A journal that
+Whoever opens the file next and finds a whole journal does step 3 again (`recovery`). A journal that
 is not whole was never committed, and is dropped. Readers hold the journal's lock, shared, while
 they look at what step 3 changes, and never longer.
 """
@@ -23,15 +23,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PAGE = 4096
-_MAGIC = b"cnnkit journal 1\n"
-_HEAD = struct.Struct("<17sQQ")  # magic, size of the file afterwards, number of pages
-_ENTRY = struct.Struct("<QI")  # page number, CRC-32 of the page before the commit
-_CHECK = struct.Struct("<I")
-# The beginning of an HDF5 file as "libver earliest" lays it out: signature, version of the
-# superblock, size of addresses, base address and end of file (HDF5 File Format 3.0, II.A.1).
-_SUPERBLOCK = struct.Struct("<8sB4xB10xQ8xQ")
-# No commit changes as many pages; a larger number was not written by us.
-_MOST_PAGES = 1 << 22
+MAGIC = b"cnnkit journal 1\n"
+HEAD = struct.Struct("<17sQQ")  # magic, size of the file afterwards, number of pages
+# Page number, and the CRC-32 of each of the page's sectors before the commit.
+_SECTOR = 512
+ENTRY = struct.Struct(f"<Q{PAGE // _SECTOR}I")
+CHECK = struct.Struct("<I")
 
 
 def journal_of(path: Path) -> Path:
@@ -125,13 +122,15 @@ class JournaledFile:
                 # A full disk must be found out before anything is promised.
                 os.posix_fallocate(self._descriptor, self._committed, self._size - self._committed)
             self._write_all(fresh)
-            if fresh:
+            if fresh or self._size > self._committed:
                 os.fsync(self._descriptor)
             self._note(changed)
         except OSError:
+            self._forget()
             os.ftruncate(self._descriptor, self._committed)
             raise
-        with _locked(self._journal, fcntl.LOCK_EX):
+        # What goes wrong from here on is left to whoever opens the file next: the journal stays.
+        with locked(self._journal, fcntl.LOCK_EX):
             self._write_all(changed)
             os.fsync(self._descriptor)
             self._forget()
@@ -139,10 +138,11 @@ class JournaledFile:
         self._pages.clear()
 
     def close(self) -> None:
-        """Drop what was not committed, and the journal."""
+        """Drop what was not committed, and the journal unless there is something in it."""
         os.close(self._descriptor)
         if self._journal is not None:
-            self._journal_path.unlink(missing_ok=True)
+            if os.fstat(self._journal).st_size == 0:
+                self._journal_path.unlink(missing_ok=True)
             os.close(self._journal)
 
     def _read(self, number: int) -> bytearray:
@@ -153,18 +153,18 @@ class JournaledFile:
         """Write pages in this order; those that follow one another on disk go in one call."""
         for run in _neighbours(numbers):
             data = b"".join(self._pages[number] for number in run)
-            _write_at(self._descriptor, data[: self._size - run[0] * PAGE], run[0] * PAGE)
+            write_at(self._descriptor, data[: self._size - run[0] * PAGE], run[0] * PAGE)
 
     def _note(self, changed: list[int]) -> None:
         """Write the journal, and that to the disk."""
         if self._journal is None:
             return
-        parts = [_HEAD.pack(_MAGIC, self._size, len(changed))]
+        parts = [HEAD.pack(MAGIC, self._size, len(changed))]
         for number in changed:
-            parts.append(_ENTRY.pack(number, zlib.crc32(self._read(number))))
+            parts.append(ENTRY.pack(number, *checks_of(self._read(number))))
             parts.append(bytes(self._pages[number]))
         record = b"".join(parts)
-        _write_at(self._journal, record + _CHECK.pack(zlib.crc32(record)), 0)
+        write_at(self._journal, record + CHECK.pack(zlib.crc32(record)), 0)
         os.fsync(self._journal)
 
     def _forget(self) -> None:
@@ -172,66 +172,14 @@ class JournaledFile:
             os.ftruncate(self._journal, 0)
 
 
-def recover(path: Path) -> str:
-    """Finish or drop what a killed process left of a commit; what was done, "" for nothing.
-
-    Whoever calls it has made sure that nobody writes. Raises `OSError` where it cannot be done.
-    """
-    journal = journal_of(path)
-    found = _parsed(journal.read_bytes()) if journal.exists() else None
-    descriptor = os.open(path, os.O_RDWR)
-    try:
-        done = _finished(descriptor, *found) if found else ""
-        done = done or _trimmed(descriptor)
-    finally:
-        os.close(descriptor)
-    journal.unlink(missing_ok=True)
-    return done
-
-
-def _finished(descriptor: int, size: int, pages: list[tuple[int, int, bytes]]) -> str:
-    # Another file may have come in the place of the one that the journal is about.
-    fits = size <= os.fstat(descriptor).st_size
-    if not fits or not any(_belongs(descriptor, *page) for page in pages):
-        return ""
-    for number, _, page in pages:
-        _write_at(descriptor, page[: size - number * PAGE], number * PAGE)
-    os.fsync(descriptor)
-    return "a commit that had been cut off was finished"
-
-
-def _trimmed(descriptor: int) -> str:
-    """Cut off what lies beyond the end that the file itself tells, where it tells one."""
-    head = os.pread(descriptor, _SUPERBLOCK.size, 0)
-    if len(head) < _SUPERBLOCK.size:
-        return ""
-    signature, version, sizes, base, end = _SUPERBLOCK.unpack(head)
-    beyond = os.fstat(descriptor).st_size - end
-    known = (signature, version, sizes, base) == (b"\x89HDF\r\n\x1a\n", 0, 8, 0)
-    if not known or beyond <= 0:
-        return ""
-    os.ftruncate(descriptor, end)
-    os.fsync(descriptor)
-    return f"{beyond:,} bytes of a commit that had been cut off were dropped"
+def checks_of(page: bytes | bytearray) -> list[int]:
+    """The CRC-32 of each sector of a page: what a disk writes whole or not at all."""
+    return [zlib.crc32(page[at : at + _SECTOR]) for at in range(0, PAGE, _SECTOR)]
 
 
 @contextmanager
-def undisturbed_reading(path: Path) -> Iterator[bool]:
-    """Hold commits back for the block; False where a killed process has left one to recover."""
-    try:
-        descriptor = os.open(journal_of(path), os.O_RDONLY)
-    except FileNotFoundError:
-        yield True
-        return
-    try:
-        with _locked(descriptor, fcntl.LOCK_SH):
-            yield os.fstat(descriptor).st_size == 0
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _locked(descriptor: int | None, kind: int) -> Iterator[None]:
+def locked(descriptor: int | None, kind: int) -> Iterator[None]:
+    """Hold a lock on a file for the block: `LOCK_SH` or `LOCK_EX`."""
     if descriptor is None:
         yield
         return
@@ -240,24 +188,6 @@ def _locked(descriptor: int | None, kind: int) -> Iterator[None]:
         yield
     finally:
         fcntl.flock(descriptor, fcntl.LOCK_UN)
-
-
-def _parsed(record: bytes) -> tuple[int, list[tuple[int, int, bytes]]] | None:
-    """The journal's (size, [(page number, CRC-32 before, page)]); None unless it is whole."""
-    if len(record) < _HEAD.size + _CHECK.size:
-        return None
-    magic, size, count = _HEAD.unpack_from(record)
-    step = _ENTRY.size + PAGE
-    end = _HEAD.size + count * step
-    if magic != _MAGIC or count > _MOST_PAGES or len(record) < end + _CHECK.size:
-        return None
-    if _CHECK.unpack_from(record, end)[0] != zlib.crc32(record[:end]):
-        return None
-    pages = []
-    for at in range(_HEAD.size, end, step):
-        number, before = _ENTRY.unpack_from(record, at)
-        pages.append((number, before, record[at + _ENTRY.size : at + step]))
-    return size, pages
 
 
 def _neighbours(numbers: list[int]) -> Iterator[range]:
@@ -270,12 +200,6 @@ def _neighbours(numbers: list[int]) -> Iterator[range]:
             start = end
 
 
-def _belongs(descriptor: int, number: int, before: int, page: bytes) -> bool:
-    """Whether the file holds in this place what was there before the commit, or after it."""
-    now = os.pread(descriptor, PAGE, number * PAGE).ljust(PAGE, b"\0")
-    return zlib.crc32(now) == before or now == page
-
-
 def _spans(start: int, length: int) -> Iterator[tuple[int, slice, slice]]:
     """The pages of a range of bytes: number, slice of the page, slice of the range."""
     done = 0
@@ -286,7 +210,8 @@ def _spans(start: int, length: int) -> Iterator[tuple[int, slice, slice]]:
         done += part
 
 
-def _write_at(descriptor: int, data: bytes | bytearray, offset: int) -> None:
+def write_at(descriptor: int, data: bytes | bytearray, offset: int) -> None:
+    """Write all of the data there."""
     rest = memoryview(data)
     while rest:
         written = os.pwrite(descriptor, rest, offset)

@@ -1,7 +1,13 @@
 """One writer at a time."""
 
+import os
 from pathlib import Path
 from typing import Any
+
+
+def place_of(store: str | os.PathLike[str]) -> Path:
+    """Where a store really lies, so that it has one lock and one journal by whatever link."""
+    return Path(os.path.realpath(store)) if os.path.islink(store) else Path(store)
 
 
 def lock(store: Path, timeout: float = -1) -> Any:

@@ -1,5 +1,6 @@
 """A store made anew: written under another name, whole before it gets its own."""
 
+import glob
 import os
 import secrets
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ from cnnkit.records import Stamp
 _DATASETS = (layout.VECTORS, layout.PATHS, layout.FILES)
 # How many bytes of vectors are in memory at once.
 _BLOCK_BYTES = 16 << 20
+_TOKEN_BYTES = 4
 
 
 class Pour:
@@ -55,7 +57,7 @@ def made_anew(path: Path, stamp: Stamp, identity: str = "") -> Iterator[Pour]:
 
     `identity` is that of the store it replaces. On an error `path` is as it was.
     """
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    part = path.with_name(f".{path.name}.{secrets.token_hex(_TOKEN_BYTES)}.part")
     try:
         part.touch()
         file = JournaledFile(part, journaled=False)
@@ -69,6 +71,16 @@ def made_anew(path: Path, stamp: Stamp, identity: str = "") -> Iterator[Pour]:
         part.replace(path)
         _sync(path.parent)
     finally:
+        part.unlink(missing_ok=True)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what killed processes left of stores made anew.
+
+    Whoever calls it has made sure that nobody writes. Raises `OSError` where it cannot be done.
+    """
+    token = "[0-9a-f]" * (2 * _TOKEN_BYTES)
+    for part in path.parent.glob(f".{glob.escape(path.name)}.{token}.part"):
         part.unlink(missing_ok=True)
 
 

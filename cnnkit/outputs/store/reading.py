@@ -14,12 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnkit.errors import InputError
-from cnnkit.outputs.store import journal, layout
+from cnnkit.outputs.store import layout, lock, recovery, texts, trust
 from cnnkit.records import Stamp
 
 Vectors = NDArray[np.float32] | NDArray[np.float16]
-# What cannot be mapped is read whole; beyond so many bytes that would fill the memory.
-_MOST_IN_MEMORY = 8 << 30
 _ATTEMPTS, _PAUSE = 100, 0.05
 _FEW_LOOKUPS = 16
 
@@ -37,23 +35,17 @@ class Reader:
 
         Raises `InputError` where there is none, or one that is damaged or not to be trusted.
         """
-        self.path = Path(path)
+        self.path = lock.place_of(path)
         self.recovered = ""
         self._lookups = 0
-        if not self.path.is_file():
+        if not os.path.isfile(self.path):
             raise InputError(
-                f"There is no store {str(path)!r}. Make one: "
-                f"cnnkit extract-features PICTURES --store {path}"
+                f"There is no store {os.fspath(path)!r}. Make one: "
+                f"cnnkit extract-features PICTURES --store {os.fspath(path)}"
             )
         for _ in range(_ATTEMPTS):
-            before = _identity(self.path)
-            with journal.undisturbed_reading(self.path) as whole:
-                if whole:
-                    self._load()
-                    if before == _identity(self.path):
-                        return
-            if not whole and not self._recover():
-                time.sleep(_PAUSE)
+            if self._loaded():
+                return
         raise InputError(f"{self.path} changes all the time, and could not be read.")
 
     @property
@@ -124,21 +116,38 @@ class Reader:
         """The vectors of these rows by the sha256 of their pictures, read when asked for."""
         return VectorsByContent(self, rows)
 
+    def _loaded(self) -> bool:
+        """Read it; False where somebody wrote meanwhile."""
+        try:
+            with recovery.undisturbed_reading(self.path) as watch:
+                if watch.whole:
+                    try:
+                        self._load()
+                    except InputError:
+                        if watch.kept():
+                            raise
+                    return watch.kept()
+        except OSError as error:
+            raise InputError(f"{self.path} cannot be read: {error.strerror or error}.") from error
+        if not self._recover():
+            time.sleep(_PAUSE)
+        return False
+
     def _load(self) -> None:
         try:
-            with h5py.File(self.path, "r") as file:
-                layout.refuse_foreign_parts(file, self.path)
+            with trust.opened(self.path) as file:
+                self.stamp: Stamp | None
+                self.stamp, self.identity = trust.stamp_of(file, self.path)
+                trust.refuse_odd_parts(file, self.path, ours=self.stamp is not None)
                 vectors = file[layout.VECTORS]
                 self.shape: tuple[int, int] = vectors.shape
                 self.dtype = vectors.dtype
-                self.identity = str(file.attrs.get("identity", ""))
-                self.stamp: Stamp | None = layout.stamp_of(file)
-                self.files: layout.Files | None = (
-                    file[layout.FILES][:] if self.stamp and layout.FILES in file else None
-                )
-                self._names = _names(file)
+                self.files: layout.Files | None = file[layout.FILES][:] if self.stamp else None
+                self._names = _names(file, self.path)
                 self.blocks = self._mapped(vectors) or [(0, _read(vectors, self.path))]
-        except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+        except InputError:
+            raise
+        except Exception as error:  # whatever h5py makes of bytes that are not what they were
             raise InputError(
                 f"{self.path} cannot be read as a store: {_first_line(error)}. "
                 f"See what is left: cnnkit store verify --store {self.path}"
@@ -168,11 +177,9 @@ class Reader:
         """Finish what a killed process left in the journal; False while another is at it."""
         from filelock import Timeout
 
-        from cnnkit.outputs.store.lock import lock
-
         try:
-            with lock(self.path, timeout=0):
-                self.recovered = journal.recover(self.path) or self.recovered
+            with lock.lock(self.path, timeout=0):
+                self.recovered = recovery.recover(self.path) or self.recovered
         except Timeout:
             return False
         except OSError as error:
@@ -190,7 +197,7 @@ class VectorsByContent(Mapping[str, NDArray[np.float32]]):
         """Of these rows of a store that cnnkit has made."""
         files = reader.files if reader.files is not None else ()
         self._reader = reader
-        self._rows = {files[row]["sha256"].decode(): row for row in rows}
+        self._rows = {files[row]["sha256"].decode("ascii", "replace"): row for row in rows}
 
     def __getitem__(self, sha256: str) -> NDArray[np.float32]:
         """The vector of this content."""
@@ -205,28 +212,28 @@ class VectorsByContent(Mapping[str, NDArray[np.float32]]):
         return len(self._rows)
 
 
-def _names(file: h5py.File) -> list[bytes] | None:
-    if layout.PATHS not in file or h5py.check_string_dtype(file[layout.PATHS].dtype) is None:
+def _names(file: h5py.File, path: Path) -> list[bytes] | None:
+    if layout.PATHS not in file:
         return None
-    names: list[bytes] = file[layout.PATHS][:].tolist()
+    dataset = file[layout.PATHS]
+    kind = h5py.check_string_dtype(dataset.dtype)
+    if kind is None:
+        return None
+    if kind.length is None:
+        texts.refuse_odd_texts(dataset, path)
+    names: list[bytes] = dataset[:].tolist()
     return names
 
 
 def _read(dataset: h5py.Dataset, path: Path) -> Vectors:
     kind = np.float16 if dataset.dtype.itemsize == 2 else np.float32
-    if dataset.size * np.dtype(kind).itemsize > _MOST_IN_MEMORY:
+    if dataset.size * np.dtype(kind).itemsize > trust.MOST_IN_MEMORY:
         raise InputError(
             f"{path} is packed, and too large to be read whole ({dataset.shape}). "
             "Write its vectors uncompressed, as little-endian float32 or float16."
         )
     vectors: Vectors = dataset.astype(kind)[:]
     return vectors
-
-
-def _identity(path: Path) -> tuple[int, int]:
-    """Which file this is: another one takes its place when a store is made anew."""
-    status = path.stat()
-    return (status.st_dev, status.st_ino)
 
 
 def _first_line(error: BaseException) -> str:

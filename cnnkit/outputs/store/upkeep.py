@@ -3,26 +3,42 @@
 import os
 import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from cnnkit.errors import InputError, UsageError
-from cnnkit.outputs.store import layout
-from cnnkit.outputs.store.journal import recover
-from cnnkit.outputs.store.lock import lock
+from cnnkit.outputs.store import layout, trust
+from cnnkit.outputs.store.journal import journal_of
+from cnnkit.outputs.store.lock import lock, place_of
 from cnnkit.outputs.store.reading import Reader
+from cnnkit.outputs.store.recovery import recover
 from cnnkit.records import Stamp
+
+# How often rows are looked at again that seem to be damaged, while somebody writes.
+_LOOKS = 20
+
+
+@dataclass(slots=True)
+class Merge:
+    """How many rows of a store are new in another, replace one there, or are not taken."""
+
+    added: int = 0
+    replaced: int = 0
+    kept: int = 0
 
 
 def healed(path: Path) -> str:
     """Finish or drop what a killed process has left; what was done, "" for nothing.
 
-    Nothing is touched while another process writes, or where nothing can be written.
+    Nothing is touched while another process writes, where nothing can be written, and of a file
+    that is not ours.
     """
     from filelock import Timeout
 
-    if not path.is_file():
+    path = place_of(path)
+    if not os.path.isfile(path) or not (journal_of(path).exists() or trust.is_ours(path)):
         return ""
     try:
         with lock(path, timeout=0):
@@ -31,46 +47,105 @@ def healed(path: Path) -> str:
         return ""
 
 
-def damaged_rows(reader: Reader) -> Iterator[tuple[int, str]]:
-    """Every row that does not hold what was written to it, and what of it: (row, reason).
+def examined(path: Path) -> tuple[Reader, list[tuple[int, str]]]:
+    """A store, and each of its rows that is damaged, with the reason.
+
+    What another process replaces meanwhile is no damage: such rows are looked at again. Raises
+    `InputError` where it cannot be opened.
+    """
+    rows: Sequence[int] | None = None
+    for _ in range(_LOOKS):
+        before = moment(path)
+        reader = Reader(path)
+        found = list(damaged_rows(reader, rows))
+        if not found or moment(path) == before:
+            break
+        rows = sorted({row for row, _ in found})
+    return reader, found
+
+
+def damaged_rows(reader: Reader, rows: Sequence[int] | None = None) -> Iterator[tuple[int, str]]:
+    """The rows, among some or all, that do not hold what was written to them: (row, reason).
 
     Of vectors that cnnkit has not stored, only those are known to be damaged that are no numbers.
     """
-    files, paths = reader.files, reader.paths
-    for first, vectors in reader.blocks:
-        for row, vector in enumerate(vectors, first):
-            if files is None:
-                if not np.isfinite(vector).all():
-                    yield row, "the vector holds values that are no numbers"
-                continue
-            if zlib.crc32(vector) != int(files[row]["vector_crc32"]):
-                yield row, "the vector is not the one that was stored"
-            name = os.fsencode(paths[row]) if paths is not None else b""
-            if layout.check_of(name, files[row]) != int(files[row]["check"]):
-                yield row, "the path, or what is known of its file, is not what was stored"
+    row_of = reader.row_of  # of several rows for one path, the last
+    for row in range(reader.rows) if rows is None else rows:
+        if row >= reader.rows:
+            return
+        yield from ((row, reason) for reason in _damage(reader, row))
+        path = reader.path_of(row)
+        if path is not None and row_of[path] != row:
+            yield row, f"row {row_of[path]} is of the same path"
 
 
-def merged_rows(into: Reader, other: Reader) -> tuple[list[int], list[int]]:
-    """Which rows a store made of both holds: those of `into`, and those of `other` after them.
+def _damage(reader: Reader, row: int) -> Iterator[str]:
+    vector = reader.stored(row)
+    if reader.files is None:
+        if not np.isfinite(vector).all():
+            yield "the vector holds values that are no numbers"
+        return
+    file = reader.files[row]
+    if zlib.crc32(vector.tobytes()) != int(file["vector_crc32"]):
+        yield "the vector is not the one that was stored"
+    if layout.check_of(os.fsencode(reader.path_of(row) or ""), file) != int(file["check"]):
+        yield "the path, or what is known of its file, is not what was stored"
 
-    Of two rows for one path, the one whose file is younger; of equal ones, that of `into`.
-    Raises `InputError` for stamps that differ.
+
+def spare_bytes(reader: Reader) -> int | None:
+    """About how many bytes the store would lose, were it made anew; None for one not of ours."""
+    if reader.stamp is None:
+        return None
+    size = layout.compact_size(reader.stamp, map(os.fsencode, reader.paths or ()))
+    return max(0, reader.path.stat().st_size - size)
+
+
+def merged_rows(stores: Sequence[Reader]) -> tuple[list[list[int]], list[Merge]]:
+    """Which rows of each a store made of all of them holds, and what each of them brings.
+
+    Of several rows for one path, the one whose file is youngest; of equal ones, the first. Raises
+    `InputError` for a store that cnnkit has not made, `UsageError` for stamps that differ.
     """
-    if into.stamp is None or other.stamp is None or into.files is None or other.files is None:
-        bare = into if into.stamp is None else other
-        raise InputError(f"{bare.path} holds vectors that cnnkit has not made: it has no stamp.")
-    refuse_other_stamp(into.stamp, other.stamp, str(into.path), str(other.path))
-    ours, theirs = [], []
-    beaten = set()
-    for row, path in enumerate(other.paths or ()):
-        mine = into.row_of.get(path)
-        if mine is None:
-            theirs.append(row)
-        elif other.files[row]["mtime_ns"] > into.files[mine]["mtime_ns"]:
-            theirs.append(row)
-            beaten.add(mine)
-    ours = [row for row in range(into.rows) if row not in beaten]
-    return ours, theirs
+    first = stamp_of(stores[0])
+    winner: dict[str, tuple[int, int, int]] = {}
+    merges = []
+    for place, store in enumerate(stores):
+        refuse_other_stamp(first, stamp_of(store), str(stores[0].path), str(store.path))
+        merge = Merge()
+        for row, (path, file) in enumerate(zip(store.paths or (), _files(store), strict=True)):
+            time = int(file["mtime_ns"])
+            if path not in winner:
+                merge.added += 1
+            elif time > winner[path][2]:
+                merge.replaced += 1
+            else:
+                merge.kept += 1
+                continue
+            winner[path] = (place, row, time)
+        merges.append(merge)
+    rows: list[list[int]] = [[] for _ in stores]
+    for place, row, _ in winner.values():
+        rows[place].append(row)
+    for each in rows:
+        each.sort()
+    return rows, merges
+
+
+def stamp_of(store: Reader) -> Stamp:
+    """The stamp. Raises `InputError` where cnnkit has not made the vectors."""
+    if store.stamp is None:
+        raise InputError(f"{store.path} holds vectors that cnnkit has not made: it has no stamp.")
+    return store.stamp
+
+
+def _files(store: Reader) -> layout.Files:
+    return store.files if store.files is not None else np.zeros(0, layout.FILE)
+
+
+def moment(path: Path) -> tuple[int, ...]:
+    """Other numbers as soon as somebody has written to the file, or put another in its place."""
+    status = path.stat()
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 def refuse_other_stamp(one: Stamp, other: Stamp, here: str, there: str) -> None:
@@ -81,9 +156,3 @@ def refuse_other_stamp(one: Stamp, other: Stamp, here: str, there: str) -> None:
         raise UsageError(
             f"Vectors that were made differently cannot be compared: {here} | {there}\n{told}"
         )
-
-
-def rows_of(reader: Reader, wanted: Sequence[str]) -> list[int]:
-    """The rows of these paths; those that are not there are passed over."""
-    found = (reader.find(path) for path in wanted)
-    return sorted({row for row in found if row is not None})

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +15,11 @@ import numpy as np
 from cnnkit.errors import InputError, OutputError, UsageError
 from cnnkit.outputs.interrupts import undisturbed
 from cnnkit.outputs.store import layout
-from cnnkit.outputs.store.journal import JournaledFile, recover
-from cnnkit.outputs.store.lock import lock
-from cnnkit.outputs.store.making import made_anew
+from cnnkit.outputs.store.journal import JournaledFile, journal_of
+from cnnkit.outputs.store.lock import lock, place_of
+from cnnkit.outputs.store.making import made_anew, remove_leftovers
 from cnnkit.outputs.store.reading import Reader
+from cnnkit.outputs.store.recovery import recover
 from cnnkit.outputs.store.rows import Facts, NewRow, described, renamed
 from cnnkit.records import Stamp
 
@@ -38,7 +39,9 @@ class Writer:
         Raises `OutputError` where nothing can be written, `InputError` where the file is no store
         of cnnkit's.
         """
-        self.path = Path(path)
+        self.path = place_of(path)
+        if not self.path.name or self.path.is_dir():
+            raise UsageError(f"Expected a file for the store. Received: {os.fspath(path)!r}.")
         self.stamp: Stamp | None = None
         self.recovered = ""
         self.paths: list[str] = []
@@ -49,6 +52,7 @@ class Writer:
         with self._told():
             self._lock = _taken(self.path)
         try:
+            remove_leftovers(self.path)
             if os.path.lexists(self.path):
                 self._look()
         except BaseException:
@@ -90,7 +94,7 @@ class Writer:
         """
         if not rows:
             return []
-        with undisturbed(), self._told():
+        with undisturbed(), self._told(), self._all_or_nothing():
             self._open()
             plan = self._planned(rows)
             self._carry_out(plan)
@@ -102,10 +106,20 @@ class Writer:
 
     def keep_only(self, rows: Sequence[int]) -> None:
         """Make the store anew with these rows, in this order; with all of them it is compacted."""
+        self._finish()
+        reader = Reader(self.path)
+        self.make_of([(reader, rows)], _stamp_of(reader), reader.identity)
+
+    def make_of(
+        self, parts: Iterable[tuple[Reader, Sequence[int]]], stamp: Stamp, identity: str = ""
+    ) -> None:
+        """Make the store anew with rows of several that have this stamp, whole or not at all.
+
+        `identity` is that of the store it replaces.
+        """
         self._release()
-        with self._told():
-            reader = Reader(self.path)
-            with made_anew(self.path, _stamp_of(reader), reader.identity) as pour:
+        with self._told(), made_anew(self.path, stamp, identity) as pour:
+            for reader, rows in parts:
                 pour.add_from(reader, rows)
         self._look()
 
@@ -116,7 +130,7 @@ class Writer:
         self.stamp, self.paths = _stamp_of(reader), reader.paths or []
         self._files = list(reader.files if reader.files is not None else ())
         self.row_of = {path: row for row, path in enumerate(self.paths)}
-        self._row_with = {f["sha256"].decode(): row for row, f in enumerate(self._files)}
+        self._row_with = {_text(f["sha256"]): row for row, f in enumerate(self._files)}
 
     def _open(self) -> None:
         """Open the file for the first commit; make it first where there is none."""
@@ -127,6 +141,8 @@ class Writer:
         if not os.path.lexists(self.path):
             with made_anew(self.path, self.stamp):
                 pass
+        else:
+            self._finish()
         self._file = JournaledFile(self.path)
         self._hdf = h5py.File(self._file, "r+", rdcc_nbytes=0)
 
@@ -137,38 +153,38 @@ class Writer:
         return row if same else None
 
     def _planned(self, rows: Sequence[NewRow]) -> list["_Change"]:
-        """What each row comes to, those before it in the same commit considered."""
+        """Where each row goes, those before it in the same commit considered."""
         plan: list[_Change] = []
-        row_of, row_with = dict[str, int](), dict[str, int]()
+        row_of = dict[str, int | None]()
         count, taken = len(self.paths), set[int]()
         for new in rows:
-            sha256 = new.facts.sha256
-            row = row_of.get(new.path, self.row_of.get(new.path))
-            donor = row_with.get(sha256, self._row_with.get(sha256))
+            row = row_of[new.path] if new.path in row_of else self.row_of.get(new.path)
+            donor = self._row_with.get(new.facts.sha256)
             if row is None and donor is not None and donor not in taken and self._is_gone(donor):
-                row = donor
+                row, row_of[self.paths[donor]] = donor, None
             if row is None:
                 row, count = count, count + 1
-            plan.append(_Change(row, new, donor))
-            row_of[new.path] = row_with[sha256] = row
+            plan.append(_Change(row, new))
+            row_of[new.path] = row
             taken.add(row)
         return plan
 
     def _is_gone(self, row: int) -> bool:
-        return row < len(self.paths) and not os.path.lexists(self.paths[row])
+        return not os.path.lexists(self.paths[row])
 
     def _carry_out(self, plan: Sequence["_Change"]) -> None:
         """Write what has changed: of a file that was only touched or renamed, not the vector."""
-        stored = self._hdf[layout.VECTORS]
+        # By content: what a row held when the commit began may be overwritten in the course of it.
+        made: dict[str, Any] = {}
         vectors: dict[int, Any] = {}
         paths: dict[int, bytes] = {}
         files: dict[int, Any] = {}
         for change in plan:
             row, new = change.row, change.new
-            if new.vector is None and change.donor == row and row not in files:
+            if new.vector is None and row not in vectors and self._has(row, new.facts.sha256):
                 change.file = renamed(new.path, new.facts, self._files[row])
             else:
-                vectors[row] = self._vector(change, vectors, stored)
+                vectors[row] = made[new.facts.sha256] = self._vector(new, made)
                 change.file = described(new.path, new.facts, vectors[row])
             files[row] = change.file
             if row >= len(self.paths) or self.paths[row] != new.path:
@@ -180,12 +196,17 @@ class Writer:
             for place, run in _runs(values):
                 self._hdf[name][place] = run if name == layout.PATHS else np.array(run)
 
-    def _vector(self, change: "_Change", made: Mapping[int, Any], stored: Any) -> Any:
-        """The vector that comes with a change, or that of the row with the same content."""
-        if change.new.vector is not None:
-            return change.new.vector.astype(stored.dtype)
-        donor = change.donor
-        return made[donor] if donor is not None and donor in made else stored[donor]
+    def _has(self, row: int, sha256: str) -> bool:
+        """Whether a row held this content when the commit began."""
+        return row < len(self._files) and bool(self._files[row]["sha256"] == sha256.encode())
+
+    def _vector(self, new: NewRow, made: Mapping[str, Any]) -> Any:
+        """The vector that comes with a row, or that of the same content."""
+        stored = self._hdf[layout.VECTORS]
+        if new.vector is not None:
+            return new.vector.astype(stored.dtype)
+        sha256 = new.facts.sha256
+        return made[sha256] if sha256 in made else stored[self._row_with[sha256]]
 
     def _remember(self, plan: Sequence["_Change"]) -> None:
         for change in plan:
@@ -195,7 +216,7 @@ class Writer:
                 self._files.append(change.file)
             else:
                 del self.row_of[self.paths[change.row]]
-                old = self._files[change.row]["sha256"].decode()
+                old = _text(self._files[change.row]["sha256"])
                 if self._row_with.get(old) == change.row:
                     del self._row_with[old]
                 self.paths[change.row], self._files[change.row] = path, change.file
@@ -208,6 +229,20 @@ class Writer:
                 self._hdf.close()
             self._file.close()
             self._file = None
+
+    def _finish(self) -> None:
+        """Look again where an earlier commit failed after its promise: it has happened, then."""
+        if self._file is None and journal_of(self.path).exists():
+            self._look()
+
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        """What has come to the file's memory by half must not come to the disk with the next."""
+        try:
+            yield
+        except BaseException:
+            self._release()
+            raise
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -223,11 +258,10 @@ class Writer:
 
 @dataclass(slots=True)
 class _Change:
-    """One row to be written: where, what, and the row whose vector it has where none is given."""
+    """One row to be written: where, what, and what is said of it in `files`."""
 
     row: int
     new: NewRow
-    donor: int | None
     file: Any = None
 
 
@@ -244,6 +278,10 @@ def _runs(values: Mapping[int, Any]) -> Iterator[tuple[slice, list[Any]]]:
         run.append(values[row])
     if run:
         yield slice(start, start + len(run)), run
+
+
+def _text(sha256: bytes) -> str:
+    return sha256.decode("ascii", "replace")  # in a damaged row it may be anything
 
 
 def _stamp_of(reader: Reader) -> Stamp:
