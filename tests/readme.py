@@ -89,6 +89,9 @@ def run(command: str, folder: Path) -> str:
     environment = os.environ | {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "KERAS_HOME": "keras",
+        # What is shown must not hang on what this machine knows of bfloat16.
+        "CNNKIT_CLASSIFY_PRECISION": "float32",
+        "CNNKIT_EXTRACT_FEATURES_PRECISION": "float32",
         "XDG_STATE_HOME": str(folder / "state"),
         "COLUMNS": "160",
         "TERM": "dumb",

@@ -110,7 +110,9 @@ def classify(
     inputs = gather(images, null, exclude)
     options |= {"offline": talk.offline, "reporter": talk.download}
     records = (
-        _by_neighbours(inputs, knn, options) if knn else _by_network(inputs, int(crops), options)
+        _by_neighbours(inputs, knn, options)
+        if knn is not None
+        else _by_network(inputs, int(crops), options)
     )
     emit(
         records,
