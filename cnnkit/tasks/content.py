@@ -52,7 +52,7 @@ class Desk:
             return None
         try:
             status = os.stat(path)
-        except OSError:  # the decoder says what it is
+        except (OSError, ValueError):  # the decoder says what it is
             return None
         return self.writer.unchanged(plain(path), status.st_size, status.st_mtime_ns)
 
@@ -97,7 +97,7 @@ def facts_of(path: str) -> Facts | None:
             if not stat.S_ISREG(status.st_mode):
                 return None
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
+    except (OSError, ValueError):
         return None
     return Facts(digest, status.st_size, status.st_mtime_ns)
 
@@ -110,6 +110,6 @@ def touched(path: str, facts: Facts) -> bool:
     """Whether a file is another one than it was when it was read."""
     try:
         status = os.stat(path)
-    except OSError:  # gone since; what was read is what its hash says
+    except (OSError, ValueError):  # gone since; what was read is what its hash says
         return False
     return (status.st_size, status.st_mtime_ns) != (facts.size, facts.mtime_ns)

@@ -128,18 +128,17 @@ def remove_from_store(
     patterns = (match,) if isinstance(match, str) else tuple(match)
     if not patterns and isinstance(inputs.arguments, Sequence) and not inputs.arguments:
         raise UsageError("Expected stored paths to remove, or --match with a pattern.")
-    path = _existing(store)
+    place = _existing(store)
     named = [*_named(inputs), *((pattern, True) for pattern in patterns)]
-    with _writer(path) as writer:
-        reader = Reader(path)
+    with _writer(place) as writer:
+        reader = Reader(place)
         records: list[Removed | Skipped] = []
         gone: set[str] = set()
-        for name, loose in named:
-            found = _found(reader, name, loose)
-            gone |= {each for each, _ in found}
-            # By its own spelling, what was not found by a pattern.
-            told = [(name, found[0][1])] if len(found) == 1 and name not in patterns else found
-            records += [Removed(each, row) for each, row in told] or [_not_stored(name)]
+        for name, pattern in named:
+            found = _found(reader, name, pattern)
+            records += [each for path, each in found if not (pattern and path in gone)]
+            records += [] if found else [_not_stored(name)]
+            gone |= {path for path, _ in found}
         if gone:
             writer.keep_only([row for row, each in enumerate(writer.paths) if each not in gone])
     return records
@@ -154,15 +153,17 @@ def _named(inputs: Inputs) -> Iterator[tuple[str, bool]]:
             yield argument, glob.has_magic(argument)
 
 
-def _found(reader: Reader, name: str, pattern: bool) -> list[tuple[str, int]]:
-    """The stored paths that are meant, each with its row."""
+def _found(reader: Reader, name: str, pattern: bool) -> list[tuple[str, Removed]]:
+    """The stored paths that are meant; a path that was named is told in its own spelling."""
     row = reader.find(name) if name else None
     if row is not None:
-        return [(reader.path_of(row) or "", row)]
-    if not pattern:
-        return []
+        return [(reader.path_of(row) or "", Removed(name, row))]
     wanted = plain(name)
-    return [each for each in reader.row_of.items() if fnmatch.fnmatchcase(each[0], wanted)]
+    return [
+        (path, Removed(path, row))
+        for path, row in (reader.row_of.items() if pattern else ())
+        if fnmatch.fnmatchcase(path, wanted)
+    ]
 
 
 def _not_stored(name: str) -> Skipped:

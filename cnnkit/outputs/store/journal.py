@@ -6,7 +6,7 @@ commit then goes to the disk in four steps, each of them safe to die in:
 1. pages beyond the old end are written to the file itself, where no reader looks yet;
 2. pages within it are written to the journal, and that to the disk: from here on it has happened;
 3. they are written to their places, last of all the file's first ones, which say how long
-   everything is: so other programs, too, see all of a commit or nothing;
+   everything is: so other programs, too, see all rows of a commit that only adds, or none;
 4. the journal is emptied.
 
 Whoever opens the file next and finds a whole journal does step 3 again (`recovery`). A journal that
@@ -16,6 +16,7 @@ they look at what step 3 changes, and never longer.
 
 import fcntl
 import os
+import stat
 import struct
 import zlib
 from collections.abc import Iterator
@@ -54,7 +55,8 @@ class JournaledFile:
         try:
             if journaled:
                 flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC
-                self._journal = os.open(self._journal_path, flags, 0o644)
+                mode = stat.S_IMODE(os.fstat(self._descriptor).st_mode)
+                self._journal = os.open(self._journal_path, flags, mode)
         except OSError:
             os.close(self._descriptor)
             raise
@@ -120,7 +122,7 @@ class JournaledFile:
         try:
             if self._size > self._committed:
                 # A full disk must be found out before anything is promised.
-                os.posix_fallocate(self._descriptor, self._committed, self._size - self._committed)
+                _reserve(self._descriptor, self._committed, self._size)
             self._write_all(fresh)
             if fresh or self._size > self._committed:
                 os.fsync(self._descriptor)
@@ -216,3 +218,11 @@ def write_at(descriptor: int, data: bytes | bytearray, offset: int) -> None:
     while rest:
         written = os.pwrite(descriptor, rest, offset)
         rest, offset = rest[written:], offset + written
+
+
+def _reserve(descriptor: int, start: int, end: int) -> None:
+    """Make the file longer, and the disk keep room for it where the system can be asked to."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(descriptor, start, end - start)
+    else:
+        os.ftruncate(descriptor, end)

@@ -3,6 +3,7 @@
 import glob
 import os
 import secrets
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,11 +56,12 @@ class Pour:
 def made_anew(path: Path, stamp: Stamp, identity: str = "") -> Iterator[Pour]:
     """A new store that takes the place of `path` at the end of the block, durable and whole.
 
-    `identity` is that of the store it replaces. On an error `path` is as it was.
+    `identity` is that of the store it replaces, whose permissions it gets. On an error `path` is
+    as it was.
     """
     part = path.with_name(f".{path.name}.{secrets.token_hex(_TOKEN_BYTES)}.part")
     try:
-        part.touch()
+        _touch_like(path, part)
         file = JournaledFile(part, journaled=False)
         try:
             with h5py.File(file, "w", libver="earliest", rdcc_nbytes=0) as hdf:
@@ -72,6 +74,16 @@ def made_anew(path: Path, stamp: Stamp, identity: str = "") -> Iterator[Pour]:
         _sync(path.parent)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _touch_like(path: Path, part: Path) -> None:
+    """An empty file that may be read and written by those who may do so with `path`."""
+    if not path.exists():
+        part.touch()
+        return
+    mode = stat.S_IMODE(path.stat().st_mode)
+    part.touch(mode)
+    part.chmod(mode)  # whatever is masked
 
 
 def remove_leftovers(path: Path) -> None:

@@ -30,6 +30,11 @@ class NewRow:
     vector: NDArray[np.float32] | None
 
 
+def sha256_of(file: Any) -> str:
+    """The content's hash in a row of `files`; in a damaged one it may be anything."""
+    return bytes(file["sha256"]).decode("ascii", "replace")
+
+
 def described(path: str, facts: Facts, vector: NDArray[Any]) -> Any:
     """The row of `files` for a vector as it is stored."""
     norm = np.linalg.norm(vector.astype(np.float64))

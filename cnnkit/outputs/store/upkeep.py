@@ -112,8 +112,8 @@ def merged_rows(stores: Sequence[Reader]) -> tuple[list[list[int]], list[Merge]]
     for place, store in enumerate(stores):
         refuse_other_stamp(first, stamp_of(store), str(stores[0].path), str(store.path))
         merge = Merge()
-        for row, (path, file) in enumerate(zip(store.paths or (), _files(store), strict=True)):
-            time = int(file["mtime_ns"])
+        times = [] if store.files is None else store.files["mtime_ns"].tolist()
+        for row, (path, time) in enumerate(zip(store.paths or (), times, strict=True)):
             if path not in winner:
                 merge.added += 1
             elif time > winner[path][2]:
@@ -136,10 +136,6 @@ def stamp_of(store: Reader) -> Stamp:
     if store.stamp is None:
         raise InputError(f"{store.path} holds vectors that cnnkit has not made: it has no stamp.")
     return store.stamp
-
-
-def _files(store: Reader) -> layout.Files:
-    return store.files if store.files is not None else np.zeros(0, layout.FILE)
 
 
 def moment(path: Path) -> tuple[int, ...]:

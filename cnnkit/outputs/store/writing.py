@@ -20,7 +20,7 @@ from cnnkit.outputs.store.lock import lock, place_of
 from cnnkit.outputs.store.making import made_anew, remove_leftovers
 from cnnkit.outputs.store.reading import Reader
 from cnnkit.outputs.store.recovery import recover
-from cnnkit.outputs.store.rows import Facts, NewRow, described, renamed
+from cnnkit.outputs.store.rows import Facts, NewRow, described, renamed, sha256_of
 from cnnkit.records import Stamp
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,8 @@ class Writer:
         with self._told():
             self._lock = _taken(self.path)
         try:
-            remove_leftovers(self.path)
+            with self._told():
+                remove_leftovers(self.path)
             if os.path.lexists(self.path):
                 self._look()
         except BaseException:
@@ -113,10 +114,7 @@ class Writer:
     def make_of(
         self, parts: Iterable[tuple[Reader, Sequence[int]]], stamp: Stamp, identity: str = ""
     ) -> None:
-        """Make the store anew with rows of several that have this stamp, whole or not at all.
-
-        `identity` is that of the store it replaces.
-        """
+        """Make the store anew with rows of several, whole or not at all; see `made_anew`."""
         self._release()
         with self._told(), made_anew(self.path, stamp, identity) as pour:
             for reader, rows in parts:
@@ -130,7 +128,7 @@ class Writer:
         self.stamp, self.paths = _stamp_of(reader), reader.paths or []
         self._files = list(reader.files if reader.files is not None else ())
         self.row_of = {path: row for row, path in enumerate(self.paths)}
-        self._row_with = {_text(f["sha256"]): row for row, f in enumerate(self._files)}
+        self._row_with = {sha256_of(f): row for row, f in enumerate(self._files)}
 
     def _open(self) -> None:
         """Open the file for the first commit; make it first where there is none."""
@@ -216,7 +214,7 @@ class Writer:
                 self._files.append(change.file)
             else:
                 del self.row_of[self.paths[change.row]]
-                old = _text(self._files[change.row]["sha256"])
+                old = sha256_of(self._files[change.row])
                 if self._row_with.get(old) == change.row:
                     del self._row_with[old]
                 self.paths[change.row], self._files[change.row] = path, change.file
@@ -280,10 +278,6 @@ def _runs(values: Mapping[int, Any]) -> Iterator[tuple[slice, list[Any]]]:
         yield slice(start, start + len(run)), run
 
 
-def _text(sha256: bytes) -> str:
-    return sha256.decode("ascii", "replace")  # in a damaged row it may be anything
-
-
 def _stamp_of(reader: Reader) -> Stamp:
     if reader.stamp is None or reader.files is None or reader.paths is None:
         raise InputError(
@@ -299,6 +293,8 @@ def _taken(store: Path) -> Any:
 
     store.parent.mkdir(parents=True, exist_ok=True)
     held = lock(store)
+    # Where no file can be made, filelock may wait for ever, as for one that somebody holds.
+    Path(held.lock_file).touch()
     try:
         held.acquire(timeout=0)
     except Timeout:

@@ -87,7 +87,7 @@ def assert_plain(path: Path, rows: Rows) -> None:
 def assert_reader(path: Path, rows: Rows) -> Reader:
     """Cnnkit's own reader finds the same."""
     reader = Reader(path)
-    stored = np.concatenate([block for _, block in reader.blocks]) if reader.rows else []
+    stored: Any = np.concatenate([block for _, block in reader.blocks]) if reader.rows else []
     assert all(reader.row_of[path] == row for row, path in enumerate(rows))
     assert reader.files is not None
     assert_rows(rows, stored, reader.paths or [], reader.files)

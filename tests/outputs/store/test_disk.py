@@ -129,6 +129,7 @@ def test_a_small_disk(small_disk: Path) -> None:
     assert_reader(store, numbered(0, 6))
 
 
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize("folder", ["file", "file/below", "/proc/none", "/proc", "/dev/null"])
 def test_a_folder_that_cannot_be_written(tmp_path: Path, folder: str) -> None:
     (tmp_path / "file").write_bytes(b"a file")

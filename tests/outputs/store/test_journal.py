@@ -20,6 +20,7 @@ from cnnkit.outputs.store.reading import Reader
 from cnnkit.outputs.store.rows import NewRow
 from cnnkit.outputs.store.writing import Writer
 from tests.conftest import PATIENCE
+from tests.outputs.store.camera import Camera, Snapshot
 from tests.outputs.store.rows import (
     FEATURES,
     assert_plain,
@@ -86,57 +87,6 @@ def situations() -> dict[str, Situation]:
 
 # Other programs see a row between two of its states where it is changed in its place.
 SEEN_WHOLE = ("first rows", "first rows of an empty store", "one more", "many more", "wide")
-
-
-@dataclass
-class Snapshot:
-    """The files as a process leaves them that is killed at this moment."""
-
-    store: Path
-    moment: str
-    # Whether the journal was whole, so that the commit has happened.
-    promised: bool
-    # Whether a write to the file's own pages was cut off half-way.
-    torn: bool = False
-
-
-class Camera:
-    """Keeps what a kill would leave before every effect on the disk, and in every write."""
-
-    def __init__(self, store: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.taken: list[Snapshot] = []
-        self._store, self._folder = store, folder
-        for name in ("fsync", "ftruncate", "posix_fallocate"):
-            monkeypatch.setattr(os, name, self._before(name, getattr(os, name)))
-        monkeypatch.setattr(journal, "write_at", self._in_halves(journal.write_at))
-
-    def take(self, moment: str, torn: bool = False) -> None:
-        folder = self._folder / str(len(self.taken))
-        leave_out = shutil.ignore_patterns("*.lock", "snapshots")
-        shutil.copytree(self._store.parent, folder, ignore=leave_out)
-        left = folder / journal_of(self._store).name
-        promised = left.exists() and recovery._parsed(left.read_bytes()) is not None
-        store = folder / self._store.name
-        self.taken.append(Snapshot(store, moment, promised, torn and promised))
-
-    def _before(self, name: str, call: Any) -> Any:
-        def called(*arguments: Any) -> Any:
-            self.take(f"{name}{arguments}")
-            return call(*arguments)
-
-        return called
-
-    def _in_halves(self, call: Any) -> Any:
-        def called(descriptor: int, data: bytes, offset: int) -> None:
-            moment = f"write of {len(data)} at {offset}"
-            self.take(moment)
-            # A sector is written whole or not at all.
-            half = len(data) // 1024 * 512
-            call(descriptor, data[:half], offset)
-            self.take(f"half a {moment}", torn=True)
-            call(descriptor, data[half:], offset + half)
-
-        return called
 
 
 def snapshots(
@@ -356,8 +306,9 @@ def test_no_reader_sees_half_a_commit(tmp_path: Path, monkeypatch: pytest.Monkey
     assert Reader(store).rows == 41
 
 
+@pytest.mark.parametrize("then", ["put", "keep_only", "another"])
 def test_a_commit_that_failed_after_its_promise_is_finished_later(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    then: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The disk refuses a page that belongs to the file already: only the next may mend it."""
     store = fill(tmp_path / "s.h5", numbered(0, 3))
@@ -376,7 +327,11 @@ def test_a_commit_that_failed_after_its_promise_is_finished_later(
             patch.setattr(journal, "write_at", failing)
             writer.put([new("gone/1.jpg", "other")])
         assert len(calls) == 1
-        writer.put(news(numbered(3, 5)))
+        if then == "keep_only":
+            writer.keep_only(range(3))
+        if then != "another":
+            writer.put(news(numbered(3, 5)))
+    fill(store, numbered(3, 5))
     expected = {**numbered(0, 3), "gone/1.jpg": "other", **numbered(3, 5)}
     assert_reader(store, expected)
     assert_plain(store, expected)

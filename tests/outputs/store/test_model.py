@@ -99,6 +99,6 @@ class StoreAndDictionary(RuleBasedStateMachine):
 
 
 StoreAndDictionary.TestCase.settings = settings(
-    max_examples=25, stateful_step_count=15, deadline=None, derandomize=True
+    max_examples=15, stateful_step_count=15, deadline=None, derandomize=True
 )
 test_a_store_is_what_a_dictionary_is = StoreAndDictionary.TestCase

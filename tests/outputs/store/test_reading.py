@@ -222,7 +222,7 @@ def half_a_stamp(file: h5py.File) -> None:
 def an_odd_stamp(file: h5py.File) -> None:
     file["img_emb"] = VALUES
     file.attrs["cnnkit_store"] = 1
-    file.attrs["stamp"] = np.ones((100, 100))
+    file.attrs["stamp"] = np.ones((10, 100))
     file.attrs["identity"] = h5py.Empty("f4")
 
 
