@@ -85,6 +85,7 @@ def similar(
       cnnkit similar --top-n 5 --format jsonl -o all.jsonl
       cnnkit similar cat.jpg --metric cosine --threshold 0.54
     """  # fmt: skip
+    from cnnkit.tasks.similar import answers_to_come
     from cnnkit.tasks.similar import similar as run
 
     if not queries and (null or exclude):
@@ -96,5 +97,5 @@ def similar(
         format=format,
         output=output,
         columns=Neighbours.columns_for(options["metric"], several=len(store) > 1),
-        count=lambda: None if asked is None or options["rows"] else asked.count(),
+        count=lambda: answers_to_come(asked, options["rows"], store),
     )

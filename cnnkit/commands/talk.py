@@ -31,8 +31,9 @@ class Talk:
         logger = logging.getLogger("cnnkit")
         logger.setLevel(level)
         if self.shows_bars and not self.verbose:
-            # It takes seconds, and a person who watches should know why nothing happens.
-            logging.getLogger("cnnkit.engines.conversion").setLevel(logging.INFO)
+            # They take seconds, and a person who watches should know why nothing happens.
+            for slow in ("cnnkit.engines.conversion", "cnnkit.tasks.approximate"):
+                logging.getLogger(slow).setLevel(logging.INFO)
         logger.propagate = False
         if not logger.handlers:
             handler = logging.StreamHandler()

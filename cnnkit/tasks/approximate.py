@@ -1,11 +1,15 @@
 """The approximate index that is kept beside a store."""
 
+import logging
+
 import numpy as np
 
 from cnnkit.errors import UsageError
 from cnnkit.records import Metric
 from cnnkit.search.ann import AnnIndex
 from cnnkit.tasks.collection import Collection
+
+log = logging.getLogger(__name__)
 
 
 def refuse_several(collection: Collection) -> None:
@@ -30,8 +34,11 @@ def index_of(collection: Collection, metric: Metric, threads: int) -> AnnIndex:
         status = reader.path.stat()
         ids = np.arange(reader.rows, dtype=np.uint64)
         identity = f"{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}"
+    path = reader.path.with_name(f"{reader.path.name}.{metric}.usearch")
+    if not path.exists():
+        log.info("Building %s; that is done once.", path)
     return AnnIndex.open(
-        reader.path.with_name(f"{reader.path.name}.{metric}.usearch"),
+        path,
         f"{identity}-{metric}-{reader.features}",
         reader.features,
         metric,

@@ -108,6 +108,14 @@ def similar(
     )
 
 
+def answers_to_come(queries: Inputs | None, rows: Sequence[int], store: Stores) -> int | None:
+    """How many records `similar` yields; None where only reading a stream to its end would tell."""
+    if queries is None:
+        return len(rows) or Collection(store).matrix.rows
+    named = queries.count()
+    return None if named is None else len(rows) + named
+
+
 def _arranged(answer: Answer, collection: Collection) -> "tuple[Pictured, list[Pictured]] | None":
     """How an answer is shown."""
     from cnnkit.tasks.showing import Pictured

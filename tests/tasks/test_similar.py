@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ import pytest
 import cnnkit
 from cnnkit.errors import CnnkitError, InputError, UnknownName, UsageError
 from cnnkit.records import Neighbours, Unanswered
-from cnnkit.tasks.similar import similar
+from cnnkit.tasks.inputs import Inputs
+from cnnkit.tasks.similar import answers_to_come, similar
 from tests.conftest import PATIENCE, picture
 from tests.stores import (
     agree,
@@ -257,7 +259,8 @@ class TestNetworksThatAreNotHere:
 
 MEMORY = """
 import sys
-from cnnkit.tasks.similar import similar
+from cnnkit.tasks.inputs import Inputs
+from cnnkit.tasks.similar import answers_to_come, similar
 def peak():  # of this program alone; what getrusage tells is inherited
     lines = open("/proc/self/status").read().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
@@ -304,3 +307,10 @@ class TestStoresThatChange:
         for row, record in enumerate([first, *records]):
             agree(told(record), brute_force(VALUES, VALUES[row], leave_out=row)[:3])
         agree(told(next(similar(rows=[0]))), brute_force(VALUES[::-1], VALUES[-1], leave_out=0)[:5])
+
+
+def test_how_many_answers_will_come_is_known_before_they_do(store: str) -> None:
+    assert answers_to_come(None, (), store) == ROWS
+    assert answers_to_come(None, (1, 2), store) == 2
+    assert answers_to_come(Inputs.of(["a.jpg", "b.jpg"]), (1,), store) == 3
+    assert answers_to_come(Inputs(("-",), BytesIO(b"a.jpg")), (), store) is None
