@@ -72,6 +72,7 @@ class Program(click.Group):
             _discard_stdout()
         if self._interrupted or _comes_of_an_interrupt(error):
             self._say(talk, "interrupted")
+            _forget_unhandled_interrupts()
             return INTERRUPTED
         if isinstance(error, BrokenPipeError):
             return BROKEN_PIPE  # the reader has what it wanted
@@ -123,6 +124,17 @@ def _comes_of_an_interrupt(error: BaseException) -> bool:
             seen.add(id(error))
             waiting += [each for each in (error.__cause__, error.__context__) if each]
     return False
+
+
+def _forget_unhandled_interrupts() -> None:
+    """Have Python exit with our code, even where an interrupt ended code that a C library ran.
+
+    CPython notes such an interrupt, and would in the end kill the process with the signal, until
+    the next code that is run from C: here it is.
+    """
+    import ctypes
+
+    ctypes.pythonapi.PyRun_SimpleString(b"pass")
 
 
 def _discard_stdout() -> None:

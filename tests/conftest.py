@@ -1,5 +1,6 @@
 """Fixtures that the whole tree shares."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -49,6 +50,10 @@ def _own_world(tmp_path: Path, converted_networks: Path, monkeypatch: pytest.Mon
     # What a test answers must not hang on the verdict that an earlier one came to.
     monkeypatch.setenv("CNNKIT_CLASSIFY_PRECISION", "float32")
     monkeypatch.setenv("CNNKIT_EXTRACT_FEATURES_PRECISION", "float32")
+    # A program that ran within an earlier test has set these.
+    logger = logging.getLogger("cnnkit")
+    monkeypatch.setattr(logger, "propagate", True)
+    logger.setLevel(logging.NOTSET)
     monkeypatch.setenv("CNNKIT_WEIGHTS_URL", "http://127.0.0.1:9/nothing-listens-here")
 
 

@@ -42,7 +42,8 @@ def opened(path: Path) -> Iterator[h5py.File]:
     HDF5 would give what it remembers of a file that the same process has open already: a notebook,
     say, that looked into the store before rows came to it.
     """
-    with path.open("rb", buffering=0) as raw, h5py.File(raw, "r") as file:
+    # Not every function of h5py keeps other threads out of HDF5 while it reads.
+    with h5py._objects.phil, path.open("rb", buffering=0) as raw, h5py.File(raw, "r") as file:
         yield file
 
 
