@@ -8,8 +8,17 @@ import click
 
 from cnnkit.commands.talk import Talk
 from cnnkit.errors import UsageError
-from cnnkit.outputs.tables import FORMATS, raise_if_failed, save_records, write_records
+from cnnkit.outputs.tables import (
+    FORMATS,
+    raise_if_failed,
+    refuse_precious,
+    save_records,
+    write_records,
+)
 from cnnkit.records import Record
+
+# The parameters of all verbs that name files which are read.
+_INPUTS = ("images", "queries", "paths", "store", "others", "knn", "labels")
 
 
 def emit(
@@ -24,14 +33,15 @@ def emit(
     """Write each record as it comes.
 
     Where `count` tells how many records there will be (None: nobody knows), a bar shows how far
-    it has come. Raises `SomeInputsFailed` at the end where records say so.
+    it has come. Raises `SomeInputsFailed` at the end where records say so, and what
+    `refuse_to_overwrite` raises before the first one is asked for.
     """
     talk: Talk = click.get_current_context().ensure_object(Talk)
     form = format or by_suffix(output)
     if count is not None:
         records = talk.watched(records, count, to_stdout=output is None)
     if output is not None and output != "-":
-        _refuse_own_input(output)
+        refuse_to_overwrite(output)
         written = save_records(records, output, format=form, columns=columns, append=append)
     else:
         written = write_records(records, sys.stdout.buffer, format=form, columns=columns)
@@ -39,7 +49,42 @@ def emit(
     raise_if_failed(*written)
 
 
-def _refuse_own_input(output: str) -> None:
+def refuse_to_overwrite(output: str | None) -> None:
+    """Refuse a file after `-o` that the command reads, or that holds what nobody overwrites.
+
+    For verbs that have done their work before they emit. Raises `UsageError` for a file that the
+    command line names as an input, too, `OutputError` for pictures, stores, weights and vectors.
+    """
+    if output is None or output == "-":
+        return
+    _refuse_own_list(output)
+    context = click.get_current_context()
+    for option in context.command.params:
+        if option.name in _INPUTS:
+            given = context.params.get(option.name) or ()
+            if any(_same(output, each) for each in ((given,) if isinstance(given, str) else given)):
+                raise UsageError(
+                    f"{output!r} is also what {_called(option)} names. "
+                    "Expected another file after -o."
+                )
+    refuse_precious(output)
+
+
+def _same(output: str, path: str) -> bool:
+    """Whether both are one file, or will be."""
+    try:
+        return os.path.samefile(output, path)
+    except (OSError, ValueError):  # one of them is not there
+        return os.path.abspath(output) == os.path.abspath(path)
+
+
+def _called(option: click.Parameter) -> str:
+    if isinstance(option, click.Argument):
+        return option.human_readable_name
+    return max(option.opts, key=len)
+
+
+def _refuse_own_list(output: str) -> None:
     """A list that is read while it is written never ends."""
     try:
         same = os.path.samestat(os.stat(output), os.fstat(0))

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from cnnkit.commands.emit import emit
+from cnnkit.commands.emit import emit, refuse_to_overwrite
 from cnnkit.commands.options import output_options, store_option, stores_option, talk_options
 from cnnkit.records import Compacted, Merged, Removed, StoreInfo, StoreState, WrittenFile
 
@@ -79,6 +79,7 @@ def compact(store: str, format: str | None, output: str | None) -> None:
     """
     from cnnkit.tasks.store import compact_store
 
+    refuse_to_overwrite(output)
     emit(compact_store(store), format=format, output=output, columns=Compacted.columns())
 
 
@@ -100,6 +101,7 @@ def merge(others: tuple[str, ...], store: str, format: str | None, output: str |
     """
     from cnnkit.tasks.store import merge_stores
 
+    refuse_to_overwrite(output)
     records = merge_stores(others, store=store)
     emit(records, format=format, output=output, columns=Merged.columns())
 
@@ -126,6 +128,7 @@ def export(out: str, force: bool, store: str, format: str | None, output: str | 
     """
     from cnnkit.tasks.store_export import export_store
 
+    refuse_to_overwrite(output)
     records = export_store(out, store=store, force=force)
     emit(records, format=format, output=output, columns=WrittenFile.columns())
 
@@ -162,5 +165,6 @@ def remove(
         raise click.UsageError("Expected stored paths, --match GLOB, or `-` for a list on stdin.")
     if null and "-" not in paths:
         raise click.UsageError("-0 is about the list on stdin. Expected `-` among the paths.")
+    refuse_to_overwrite(output)
     records = remove_from_store(Inputs(paths, sys.stdin.buffer, null), **options)
     emit(records, format=format, output=output, columns=Removed.columns())

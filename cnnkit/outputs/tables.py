@@ -26,6 +26,8 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\\]")
 _WIDEST_COLUMN = 48
 # What `-o` never overwrites: a slip on the command line must not cost a picture.
 _NEVER_OVERWRITTEN = (*PICTURE_SUFFIXES, ".heic", ".dng")
+# How files begin that hold hours of work: HDF5 (stores, weights), NumPy's own, Parquet.
+_ARRAYS = (b"\x89HDF\r\n\x1a\n", b"\x93NUMPY", b"PAR1")
 
 
 class Writer(ABC):
@@ -237,12 +239,12 @@ def save_records(
 
     So a command that fails before it has an answer leaves an older file as it is. With `append`
     the records follow those of an earlier run, whose last line may have been cut off. Raises
-    `OutputError` where the file cannot be written.
+    `OutputError` where the file cannot be written, or is one that `refuse_precious` refuses.
     """
-    if os.path.isfile(path) and path.lower().endswith(_NEVER_OVERWRITTEN):
-        raise OutputError(f"{path!r} is a picture. Expected a file for answers after -o.")
+    refuse_precious(path)
     iterator = iter(records)
     first = next(iterator, None)
+    refuse_precious(path)  # a store may have come into being with the first record
     try:
         if append:
             _cut_torn_line(path)
@@ -254,6 +256,19 @@ def save_records(
     finally:
         with suppress(OSError):  # told already, as every record is flushed
             file.close()
+
+
+def refuse_precious(path: str) -> None:
+    """Raise `OutputError` for a picture, a store, weights or vectors that are there already."""
+    if not os.path.isfile(path):
+        return
+    if path.lower().endswith(_NEVER_OVERWRITTEN):
+        raise OutputError(f"{path!r} is a picture. Expected a file for answers after -o.")
+    with suppress(OSError), open(path, "rb") as file:  # noqa: PTH123
+        if file.read(8).startswith(_ARRAYS):
+            raise OutputError(
+                f"{path!r} holds vectors or weights. Expected a file for answers after -o."
+            )
 
 
 def raise_if_failed(count: int, failed: int) -> None:

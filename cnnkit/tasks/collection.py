@@ -1,7 +1,7 @@
 """One store or several as one matrix that is searched."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -67,12 +67,26 @@ class Collection:
         return any(reader.has_paths for reader in self.readers)
 
     def find(self, path: str) -> int | None:
-        """The row of the matrix that holds a picture's vector; None for none."""
+        """The row of the matrix that is of this path; None for none.
+
+        A stored path in another spelling (relative to the folder one works in, say) leads to its
+        row only unless there is another picture under the name that was given.
+        """
+        return self._found(path, lambda reader, row: _spelled(path, reader.path_of(row)))
+
+    def find_picture(self, path: str) -> int | None:
+        """As `find`, but None too where the picture has changed since its vector was made."""
+        return self._found(path, lambda reader, row: False)
+
+    def _found(self, path: str, trusted: Callable[[Reader, int], bool]) -> int | None:
+        """The row of a path in the first store where the path is trusted, or the file is that."""
         if not path:  # no file has this name, and no path leads to it
             return None
         for start, reader in zip(self._firsts, self.readers, strict=False):
             row = reader.find(path)
-            if row is not None:
+            if row is not None and (
+                trusted(reader, row) or not _leads_elsewhere(path, reader, row)
+            ):
                 return start + row
         return None
 
@@ -102,6 +116,25 @@ class Collection:
         """The path of a row, or the row itself where there is none."""
         place = self.place(row)
         return place.row if place.path is None else place.path
+
+
+def _spelled(path: str, stored: str | None) -> bool:
+    from cnnkit.tasks.content import plain
+
+    return stored in (path, plain(path))
+
+
+def _leads_elsewhere(path: str, reader: Reader, row: int) -> bool:
+    """Whether there is a file, and not the one whose vector the row holds."""
+    from cnnkit.tasks.content import is_another
+
+    if reader.files is None:
+        return False
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return False
+    return is_another(path, status, reader.files[row])
 
 
 def _norms(readers: Sequence[Reader]) -> Floats | None:

@@ -1,18 +1,23 @@
-"""What a store knows of a picture, by its path and by its content."""
+"""What a store knows of a picture, by its path and by its content, and of one that is gone."""
 
 import hashlib
+import logging
 import os
 import stat
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cnnkit.outputs.store.reading import Reader
 from cnnkit.outputs.store.rows import Facts
 from cnnkit.outputs.store.writing import Writer
 
+log = logging.getLogger(__name__)
 Vector = NDArray[np.float32]
 
 
@@ -69,8 +74,9 @@ class Desk:
             return Cached(row)
         if self.writer.knows(facts.sha256):
             return Known(facts)
-        if facts.sha256 in self.dropped:
-            return Known(facts, self.dropped[facts.sha256])
+        vector = self.dropped.get(facts.sha256)
+        if vector is not None:
+            return Known(facts, vector)
         with self._lock:
             first, times = self._sent.get(path, (facts, 0))
             self._sent[path] = first, times + 1
@@ -102,6 +108,19 @@ def facts_of(path: str) -> Facts | None:
     return Facts(digest, status.st_size, status.st_mtime_ns)
 
 
+def is_another(path: str, status: os.stat_result, file: Any) -> bool:
+    """Whether a file is not the one that a row of a store's `files` tells of.
+
+    Of one that was only touched or copied the bytes decide.
+    """
+    if status.st_size != int(file["size"]):
+        return True
+    if status.st_mtime_ns == int(file["mtime_ns"]):
+        return False
+    facts = facts_of(path)
+    return facts is None or facts.sha256.encode() != file["sha256"]
+
+
 def _without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)  # a pipe that nobody writes to
 
@@ -113,3 +132,43 @@ def touched(path: str, facts: Facts) -> bool:
     except (OSError, ValueError):  # gone since; what was read is what its hash says
         return False
     return (status.st_size, status.st_mtime_ns) != (facts.size, facts.mtime_ns)
+
+
+def pruned(writer: Writer, folders: Sequence[str]) -> Mapping[str, Vector]:
+    """Drop the rows of files that are gone from the folders; content → vector of what was dropped.
+
+    A file that was only renamed is found by it.
+    """
+    starts = ["" if folder == os.curdir else os.path.join(folder, "") for folder in folders]
+    gone = {
+        row
+        for row, path in enumerate(writer.paths)
+        if any(_is_below(path, start) for start in starts) and writer.is_gone(row)
+    }
+    if not gone:
+        return {}
+    before = Reader(writer.path)
+    dropped = before.vectors_by_content(sorted(gone))
+    writer.keep_only([row for row in range(before.rows) if row not in gone])
+    log.warning("%d rows of files that are gone were dropped.", len(gone))
+    return dropped
+
+
+def _is_below(path: str, start: str) -> bool:
+    """Whether a path leads into the folder that it starts with, "" for where we are, and stays."""
+    if not path.startswith(start) or (not start and os.path.isabs(path)):
+        return False
+    return os.pardir not in path[len(start) :].split(os.sep)
+
+
+@contextmanager
+def renames_told(writer: Writer) -> Iterator[None]:
+    """Say at the end how many rows got another name: where a disk is only away, that is a loss."""
+    try:
+        yield
+    finally:
+        if writer.renamed:
+            log.warning(
+                "%d rows of files that are gone now stand for files of the same content.",
+                writer.renamed,
+            )

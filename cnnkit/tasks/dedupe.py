@@ -138,7 +138,7 @@ def _considered(collection: Collection, keep: Keep, threads: int) -> Sequence[in
 
 def _looked(row: int, place: Place, collection: Collection, *, count_pixels: bool) -> _Picture:
     from cnnkit.images.decode import pixel_count
-    from cnnkit.tasks.content import facts_of
+    from cnnkit.tasks.content import is_another
 
     path = collection.where(place.path) or ""
     try:
@@ -147,11 +147,7 @@ def _looked(row: int, place: Place, collection: Collection, *, count_pixels: boo
         return _Picture(row)
     changed = False
     if place.reader.files is not None:
-        stored = place.reader.files[place.row]
-        changed = status.st_size != stored["size"]
-        if not changed and status.st_mtime_ns != stored["mtime_ns"]:
-            facts = facts_of(path)
-            changed = facts is None or facts.sha256.encode() != stored["sha256"]
+        changed = is_another(path, status, place.reader.files[place.row])
     pixels = pixel_count(path) if count_pixels and not changed else 0
     return _Picture(row, (status.st_dev, status.st_ino), changed, pixels, status.st_size)
 

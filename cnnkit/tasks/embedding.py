@@ -29,10 +29,13 @@ from cnnkit.tasks.network import Job
 from cnnkit.tasks.pipeline import answered, pictures_at_once
 from cnnkit.tasks.pooling import MAP_NAME, pooled, wished
 from cnnkit.zoo import weights as store
-from cnnkit.zoo.catalog import FEATURE_MAP, find
+from cnnkit.zoo.bundles import find
+from cnnkit.zoo.catalog import FEATURE_MAP
 
 Vector = NDArray[np.float32]
 _Known = TypeVar("_Known")
+# A path and its views, uint8 (views, H, W, 3) → other ones.
+Change = Callable[[str, Pixels], Pixels]
 _LARGEST_FLOAT16 = 65504.0
 
 
@@ -58,6 +61,7 @@ class Embedder:
 
     `pooling` is None where it hangs on what the layer answers with: a vector is taken as it is, a
     feature map is averaged. `expected` is the stamp that the vectors have to be comparable with.
+    `change` makes other pictures of those that were decoded; no stamp tells of it.
     """
 
     job: Job
@@ -65,6 +69,7 @@ class Embedder:
     crops: int
     dtype: StoredType
     expected: Stamp | None = None
+    change: Change | None = None
 
     @classmethod
     def of(
@@ -239,6 +244,8 @@ class Embedder:
         """
         job = self.job
         whole = loader(job.recipe, self.crops)
+        if self.change is not None:
+            whole = partial(_changed, self.change, whole)
         looked = whole if load is None else partial(_looked, load, whole)
         size = pictures_at_once(job.batch_size, self.crops)
         loaded = batched(paths, looked, size=size, threads=job.threads)
@@ -289,6 +296,11 @@ class _Run:
             if embedder.expected:
                 comparable.refuse_other_width(vectors.shape[1], embedder.expected)
         return vectors
+
+
+def _changed(change: Change, load: Load, path: str) -> Pixels | Skipped:
+    picture = load(path)
+    return picture if isinstance(picture, Skipped) else change(path, picture)
 
 
 def _looked(

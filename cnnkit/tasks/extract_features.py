@@ -3,14 +3,13 @@
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from cnnkit.errors import UsageError
-from cnnkit.outputs.store.reading import Reader
 from cnnkit.outputs.store.rows import NewRow
 from cnnkit.outputs.store.upkeep import refuse_other_stamp
 from cnnkit.outputs.store.writing import Writer
@@ -28,12 +27,22 @@ from cnnkit.records import (
     StoredType,
 )
 from cnnkit.tasks import comparable
-from cnnkit.tasks.content import Cached, Desk, Known, Vector, plain, touched
-from cnnkit.tasks.embedding import Embedder, Embeddings
+from cnnkit.tasks.content import (
+    Cached,
+    Desk,
+    Known,
+    Vector,
+    plain,
+    pruned,
+    renames_told,
+    touched,
+)
+from cnnkit.tasks.embedding import Change, Embedder, Embeddings
 from cnnkit.tasks.inputs import Images, Inputs
 from cnnkit.tasks.pipeline import grouped
 from cnnkit.zoo import weights as weight_store
-from cnnkit.zoo.catalog import DEFAULT_MODEL, find
+from cnnkit.zoo.bundles import find
+from cnnkit.zoo.catalog import DEFAULT_MODEL
 
 log = logging.getLogger(__name__)
 # A commit costs some milliseconds.
@@ -66,7 +75,8 @@ def extract_features(
     """Yield one record per picture, in order, once its embedding is durable in the store.
 
     A picture whose size and time have not changed is not read, and one whose content is in the
-    store, under whatever name, is not computed. What changed is replaced.
+    store, under whatever name, is not computed. What changed is replaced. The row of a file that
+    is gone becomes that of another of the same content, and a warning says how many did.
 
     Args:
         images: as `cnnkit.classify` takes them.
@@ -75,8 +85,10 @@ def extract_features(
         layer, pooling, crops, dtype, weights, fit, interpolation, precision, seed: what is left
             open is as it was for the rows in the store. By default the network's embedding, of one
             view, in float32; see `Embedder.of`.
-        prune: drop rows of files that are gone from the folders among `images`.
-        rehash: read every picture, even if its size and time have not changed.
+        prune: drop rows of files that are gone from the folders among `images`; of relative paths,
+            only what is not beside the store either.
+        rehash: read every picture, even if its size and time have not changed; rows that are
+            damaged are made again.
         engine, batch_size, threads, offline, reporter: as `cnnkit.classify` takes them.
 
     Raises what `classify` does, and at the first record `UsageError` where the store's rows were
@@ -102,6 +114,22 @@ def extract_features(
     return _records(Inputs.of(images).paths(), Path(store), plan)
 
 
+def extract_to_cache(
+    paths: Iterator[str],
+    store: Path,
+    change: Change | None,
+    wishes: Mapping[str, Any],
+    means: Mapping[str, Any],
+) -> Iterator[Embedded | Skipped]:
+    """As `extract_features`, into a store of this program's own, of pictures that are all there.
+
+    With `change`, of what that makes of the pictures; the store is kept for it alone.
+    """
+    wished = {name: wish for name, wish in wishes.items() if wish is not None}
+    plan = _Plan(wished, dict(means), rehash=False, change=change, cache=True)
+    return _records(paths, store, plan)
+
+
 @dataclass(frozen=True, slots=True)
 class _Plan:
     """What was wished for, and by what means."""
@@ -109,7 +137,10 @@ class _Plan:
     wishes: dict[str, Any]
     means: dict[str, Any]
     rehash: bool
-    gone_from: Sequence[str]
+    gone_from: Sequence[str] = ()
+    change: Change | None = None
+    # Whether the store is this program's own: where its pictures lie is nobody's concern.
+    cache: bool = False
 
     def embedder(self, stored: Stamp | None) -> Embedder:
         """What makes the vectors; for a store that has some, like them in all that was left open.
@@ -154,13 +185,13 @@ def _folders(inputs: Inputs) -> tuple[str, ...]:
 
 
 def _records(paths: Iterator[str], store: Path, plan: _Plan) -> Iterator[Embedded | Skipped]:
-    with Writer(store) as writer:
+    with Writer(store) as writer, nullcontext() if plan.cache else renames_told(writer):
         if writer.recovered:
             log.warning("%s: %s.", store, writer.recovered)
-        embedder = plan.embedder(writer.stamp)
+        embedder = replace(plan.embedder(writer.stamp), change=plan.change)
         if writer.stamp:
             _refuse_other_wishes(embedder, writer.stamp, store)
-        desk = Desk(writer, plan.rehash, _pruned(writer, plan.gone_from))
+        desk = Desk(writer, plan.rehash, pruned(writer, plan.gone_from))
         rest: Iterable[str] = ()
         for path in paths:
             row = desk.row_at_once(path)
@@ -201,44 +232,6 @@ def _refuse_other_fitting(wished: Recipe, stored: Stamp, store: Path) -> None:
     raise UsageError(
         f"Vectors that were made differently cannot be compared: {store} | asked for\n{told}"
     )
-
-
-def _pruned(writer: Writer, folders: Sequence[str]) -> Mapping[str, Vector]:
-    """Drop the rows of files that are gone from the folders; content → vector of what was dropped.
-
-    A file that was only renamed is found by it.
-    """
-    starts = ["" if folder == os.curdir else os.path.join(folder, "") for folder in folders]
-    gone = {
-        row
-        for row, path in enumerate(writer.paths)
-        if any(_is_below(path, start) for start in starts) and _is_gone(path)
-    }
-    if not gone:
-        return {}
-    before = Reader(writer.path)
-    dropped = before.vectors_by_content(sorted(gone))
-    writer.keep_only([row for row in range(before.rows) if row not in gone])
-    log.warning("%d rows of files that are gone were dropped.", len(gone))
-    return dropped
-
-
-def _is_below(path: str, start: str) -> bool:
-    """Whether a path leads into the folder that it starts with, "" for where we are, and stays."""
-    if not path.startswith(start) or (not start and os.path.isabs(path)):
-        return False
-    return os.pardir not in path[len(start) :].split(os.sep)
-
-
-def _is_gone(path: str) -> bool:
-    """Whether there is surely nothing; a folder that may not be looked into says nothing."""
-    try:
-        os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except OSError:
-        return False
-    return False
 
 
 Looked = Vector | Skipped | Cached | Known

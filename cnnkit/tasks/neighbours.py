@@ -104,9 +104,12 @@ class Question:
             yield row
 
     def _row_of(self, query: str) -> int | None:
-        """The row of a stored picture; or the one that a number names, where there are no paths."""
+        """The row of a stored picture that has not changed; None for any other.
+
+        Where there are no paths, the row that a number names.
+        """
         if self.collection.has_paths:
-            return self.collection.find(query)
+            return self.collection.find_picture(query)
         number = query.isdecimal() and len(query) <= _LONGEST_NUMBER
         if not number or os.path.exists(query):
             return None

@@ -42,8 +42,8 @@ def similar(
 ) -> Iterator[Neighbours | Unanswered]:
     """Yield the nearest stored pictures of each query, in order; nearest first.
 
-    A query that is stored is not read, and no network is loaded for it. Any other is turned into a
-    vector as those in the store were.
+    A query that is stored, and has not changed since, is not read, and no network is loaded for it.
+    Any other is turned into a vector as those in the store were.
 
     Args:
         queries: as `cnnkit.classify` takes images; with neither these nor `rows`, every stored

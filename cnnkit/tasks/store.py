@@ -2,17 +2,18 @@
 
 import fnmatch
 import glob
+import json
 import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal, cast
 
 from cnnkit.errors import GateFailed, InputError, UsageError
 from cnnkit.images.paths import STDIN, listed
 from cnnkit.outputs.store import upkeep
-from cnnkit.outputs.store.reading import Reader
+from cnnkit.outputs.store.reading import Reader, UnreadableStore, no_store
 from cnnkit.outputs.store.writing import Writer
 from cnnkit.records import (
     STORE,
@@ -52,7 +53,8 @@ def verify_store(store: StorePath = STORE) -> list[DamagedRow | StoreState]:
     try:
         reader, found = upkeep.examined(path)
     except InputError as error:
-        return [StoreState(str(path), None, None, "damaged", str(error))]
+        why = error.why if isinstance(error, UnreadableStore) else str(error)
+        return [StoreState(str(path), None, None, "damaged", why)]
     rows = [DamagedRow(row, reader.path_of(row), reason) for row, reason in found]
     number = len({row.row for row in rows})
     note = "" if reader.stamp else _NO_CHECKSUMS
@@ -122,7 +124,8 @@ def remove_from_store(
         store: what they are removed from, all or none.
 
     What is not stored is told as `Skipped`. Raises what `compact_store` does, and `UsageError`
-    where nothing is named.
+    where nothing is named, or a list on stdin has records of `dedupe`: their paths are those of
+    the pictures to keep.
     """
     inputs = Inputs.of(paths)
     patterns = (match,) if isinstance(match, str) else tuple(match)
@@ -148,9 +151,39 @@ def _named(inputs: Inputs) -> Iterator[tuple[str, bool]]:
     """Each thing that is to be removed, and whether it may be a pattern."""
     for argument in inputs.arguments:
         if argument == STDIN and inputs.stdin is not None:
-            yield from ((name, False) for name in listed(inputs.stdin, null=inputs.null))
+            stream = inputs.stdin if inputs.null else cast("BinaryIO", _Groupless(inputs.stdin))
+            yield from ((name, False) for name in listed(stream, null=inputs.null))
         else:
             yield argument, glob.has_magic(argument)
+
+
+class _Groupless:
+    """A list of lines that is passed on as it is, and refused at the first record of `dedupe`."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._raw = getattr(stream, "raw", stream)
+        self._rest = b""
+        self.fileno = stream.fileno
+
+    def read(self, size: int) -> bytes | None:
+        """Bytes that have come; None where a pipe does not wait. Raises `UsageError`."""
+        chunk: bytes | None = self._raw.read(size)
+        *lines, self._rest = (self._rest + (chunk or b"")).split(b"\n")
+        for line in lines if chunk != b"" else (self._rest,):
+            _refuse_group(line)
+        return chunk
+
+
+def _refuse_group(line: bytes) -> None:
+    if not line.startswith(b"{") or b'"redundant"' not in line:
+        return
+    with suppress(ValueError, RecursionError):  # no record, but a name
+        if "redundant" in json.loads(line):
+            raise UsageError(
+                "The list holds groups of `dedupe`, whose paths are those of the pictures to keep. "
+                "To remove the rows of the redundant ones, type: "
+                "cnnkit dedupe --print0 | cnnkit store remove -0 -"
+            )
 
 
 def _found(reader: Reader, name: str, pattern: bool) -> list[tuple[str, Removed]]:
@@ -196,11 +229,8 @@ def _several(stores: StorePath | Sequence[StorePath]) -> Sequence[StorePath]:
 def _existing(store: StorePath) -> Path:
     """The path of a store that is there and may be read. Raises `InputError` for any other."""
     path = Path(store)
-    if not path.is_file():
-        raise InputError(
-            f"There is no store {str(path)!r}. Make one: "
-            f"cnnkit extract-features PICTURES --store {path}"
-        )
+    if not os.path.isfile(path):
+        raise no_store(store)
     try:
         path.open("rb").close()
     except OSError as error:
@@ -209,7 +239,7 @@ def _existing(store: StorePath) -> Path:
 
 
 def _same(one: Path, other: Path) -> bool:
-    return other.exists() and one.samefile(other)
+    return os.path.exists(other) and one.samefile(other)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import os
 import secrets
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -77,7 +77,8 @@ def _in_place(
         ) from error
     finally:
         for part in parts.values():
-            part.unlink(missing_ok=True)
+            with suppress(OSError):  # where there could never be one
+                part.unlink(missing_ok=True)
 
 
 def _refuse_if_taken(files: Iterable[Path], store: Path, force: bool) -> None:

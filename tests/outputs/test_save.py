@@ -61,6 +61,26 @@ class TestSave:
             save_records([OK], str(path), format="jsonl")
         assert path.read_bytes() == b"a picture"
 
+    @pytest.mark.parametrize("append", [False, True])
+    @pytest.mark.parametrize("begin", [b"\x89HDF\r\n\x1a\n", b"\x93NUMPY", b"PAR1"])
+    def test_vectors_are_not_overwritten(self, tmp_path: Path, begin: bytes, append: bool) -> None:
+        path = tmp_path / "answers.jsonl"
+        path.write_bytes(begin + b"vectors")
+        with pytest.raises(OutputError, match="holds vectors or weights"):
+            save_records(interrupted(by=ValueError), str(path), format="jsonl", append=append)
+        assert path.read_bytes() == begin + b"vectors"
+
+    def test_nor_those_that_came_with_the_first_record(self, tmp_path: Path) -> None:
+        path = tmp_path / "s.h5"
+
+        def making() -> Iterator[Record]:
+            path.write_bytes(b"\x89HDF\r\n\x1a\nvectors")
+            yield OK
+
+        with pytest.raises(OutputError, match="holds vectors or weights"):
+            save_records(making(), str(path), format="jsonl")
+        assert path.read_bytes() == b"\x89HDF\r\n\x1a\nvectors"
+
     @pytest.mark.parametrize("where", ["no/such/folder/out.csv", "."])
     def test_where_nothing_can_be_written(self, tmp_path: Path, where: str) -> None:
         with pytest.raises(OutputError, match="cannot be written: "):

@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -180,6 +181,83 @@ class TestFilesThatMove:
         if record:
             assert told([record]) == [("p/0.png", 0, False)]
             np.testing.assert_allclose(stored()["p/0.png"], before["p/1.png"], atol=CLOSE)
+
+
+class TestDamage:
+    """A vector that the disk has changed is computed again before anything is made of it."""
+
+    @pytest.fixture(autouse=True)
+    def before(self, here: Path) -> NDArray[np.float32]:
+        run()
+        whole = stored()["p/1.png"]
+        with h5py.File("s.h5", "r+") as file:
+            file["img_emb"][1] = 64
+        return whole
+
+    def check(self, path: str, before: NDArray[np.float32], damaged: list[int]) -> None:
+        np.testing.assert_allclose(stored()[path], before, atol=CLOSE)
+        assert [row for row, _ in damaged_rows(Reader("s.h5"))] == damaged
+
+    def test_a_copy_of_its_picture(self, before: NDArray[np.float32]) -> None:
+        shutil.copy("p/1.png", "p/copy.png")
+        records = again()
+        assert [record.path for record in records if not getattr(record, "cached", 0)] == [
+            "p/copy.png"
+        ]
+        self.check("p/copy.png", before, [1])
+        cnnkit.remove_from_store("p/1.png", store="s.h5")
+        assert all(getattr(record, "cached", 0) for record in again())
+        self.check("p/1.png", before, [])
+
+    @pytest.mark.parametrize("prune", [False, True])
+    def test_its_picture_under_another_name(self, prune: bool, before: NDArray[np.float32]) -> None:
+        Path("p/1.png").rename("p/renamed.png")
+        records = {record.path: record for record in again(prune=prune)}
+        assert records["p/renamed.png"] == Embedded("p/renamed.png", 5 if prune else 1, False)
+        self.check("p/renamed.png", before, [])
+
+    def test_its_picture_touched(self, before: NDArray[np.float32]) -> None:
+        os.utime("p/1.png", (1, 1))
+        assert told(again("p/1.png")) == [("p/1.png", 1, False)]
+        self.check("p/1.png", before, [])
+
+    def test_rehash(self, before: NDArray[np.float32]) -> None:
+        assert [getattr(record, "cached", 0) for record in again()] == [True] * 6
+        found = told(again(rehash=True))
+        assert [cached for _, _, cached in found] == [True, False, True, True, True, True]
+        self.check("p/1.png", before, [])
+
+
+class TestFromElsewhere:
+    """A store that is used from a folder where its relative paths lead nowhere, or to others."""
+
+    @pytest.fixture(autouse=True)
+    def copies(self, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        run()
+        shutil.copytree("p", "other/copies")
+        monkeypatch.chdir("other")
+
+    def test_pictures_beside_the_store_keep_their_rows(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        records = list(cnnkit.extract_features("copies", store="../s.h5"))
+        assert [getattr(each, "row", None) for each in records] == list(range(6, 12))
+        assert set(PATHS) < set(Reader("../s.h5").paths or ())
+        assert caplog.text == ""
+
+    def test_they_are_not_pruned(self) -> None:
+        Path("p").mkdir()
+        picture(64, 48, seed=0).save("p/0.png")
+        Path("../p/5.png").unlink()
+        list(cnnkit.extract_features("p", store="../s.h5", prune=True))
+        assert Reader("../s.h5").paths == PATHS[:5]
+
+    def test_rows_that_are_renamed_are_counted(self, caplog: pytest.LogCaptureFixture) -> None:
+        for gone in PATHS[:2]:
+            Path("..", gone).unlink()
+        records = cnnkit.extract_features("copies", store="../s.h5")
+        assert [getattr(each, "row", None) for each in records] == [0, 1, 6, 7, 8, 9]
+        assert "2 rows of files that are gone now stand for files of the same" in caplog.text
 
 
 class TestPrune:

@@ -22,6 +22,7 @@ from cnnkit.outputs.store.writing import Writer
 from cnnkit.records import Neighbours, Unanswered
 from cnnkit.search import ann
 from cnnkit.tasks import products
+from cnnkit.tasks.collection import Collection
 from cnnkit.tasks.similar import similar
 from tests.conftest import picture
 from tests.stores import agree, brute_force, names, told, vectors, write_plain, write_store
@@ -134,6 +135,41 @@ class TestNewPictures:
         values[7] = new
         expected = brute_force(values, new, leave_out=7)[:5]
         agree(told(next(similar(rows=[7], store="a.h5"))), expected)
+
+
+@pytest.mark.network
+class TestNamesakes:
+    """Paths that spell the name of a stored picture, and lead to another one."""
+
+    @pytest.fixture(autouse=True)
+    def namesake(self, drawn: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+        """In another folder, the picture that is stored as `in/5.png` is called `in/0.png`."""
+        (tmp_path / "other" / "in").mkdir(parents=True)
+        shutil.copy(drawn[5], "other/in/0.png")
+        shutil.copy2(drawn[1], "other/in/1.png")
+        shutil.copy(drawn[2], "other/in/2.png")
+        monkeypatch.chdir("other")
+        return str(Path("in/0.png").resolve())
+
+    @pytest.mark.parametrize("spell", [os.path.abspath, os.path.normpath, "./{}".format])
+    def test_they_are_looked_at(self, spell: Any) -> None:
+        (record,) = similar([spell("in/0.png")], store="../img_emb.h5", top_n=1, threads=2)
+        ((row, distance),) = told(record)
+        assert row == 5
+        assert distance < 1e-3 * np.linalg.norm(stored("../img_emb.h5")[5])
+
+    def test_the_same_picture_is_the_stored_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("cnnkit.tasks.embedding.Embedder.for_stamp", None)
+        asked = [os.path.abspath("in/1.png"), "in/2.png", os.path.abspath("in/4.png")]
+        records = similar(asked, store="../img_emb.h5", top_n=1, include_self=True)
+        assert [told(record) for record in records] == [[(1, 0.0)], [(2, 0.0)], [(4, 0.0)]]
+
+    def test_their_labels_are_not_those_of_the_stored(self, namesake: str) -> None:
+        collection = Collection("../img_emb.h5")
+        assert collection.find("in/0.png") == 0  # by its name
+        assert collection.find(namesake) is None
+        assert collection.find(os.path.abspath("in/2.png")) == 2
+        assert [collection.find_picture(f"in/{i}.png") for i in (0, 1, 3)] == [None, 1, 3]
 
 
 @needs_usearch

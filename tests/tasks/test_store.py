@@ -1,6 +1,7 @@
 """Stores looked at, checked, compacted, merged, and rid of rows; by Python."""
 
 import io
+import json
 import logging
 import os
 import random
@@ -16,8 +17,18 @@ import cnnkit
 from cnnkit.errors import GateFailed, InputError, OutputError, UsageError
 from cnnkit.outputs.store import making
 from cnnkit.outputs.store.journal import journal_of
+from cnnkit.outputs.store.reading import Reader
 from cnnkit.outputs.store.writing import Writer
-from cnnkit.records import Compacted, DamagedRow, Merged, Removed, Skipped, StoreState
+from cnnkit.records import (
+    Compacted,
+    DamagedRow,
+    Group,
+    Merged,
+    Redundant,
+    Removed,
+    Skipped,
+    StoreState,
+)
 from cnnkit.tasks.store import raise_if_damaged
 from tests.outputs.store.rows import assert_plain, fill, known, new, news, numbered, plain, stamp
 from tests.stores import STAMP, names, vectors, write_plain, write_store
@@ -162,9 +173,21 @@ class TestVerify:
         assert_plain(left / "s.h5", numbered(0, 5))
 
     def test_where_there_is_none_it_is_no_damage(self, tmp_path: Path) -> None:
-        for path in (tmp_path / "absent.h5", tmp_path):
+        for path in (tmp_path / "absent.h5", tmp_path / ("x" * 300)):
             with pytest.raises(InputError, match="There is no store"):
                 cnnkit.verify_store(path)
+        for odd in (tmp_path, "", "/dev/null"):
+            for verb in (cnnkit.verify_store, cnnkit.store_info, cnnkit.compact_store, Reader):
+                with pytest.raises(InputError, match="is no store") as told:
+                    verb(odd)
+                assert "extract-features" not in str(told.value), "which would refuse it too"
+
+    def test_what_is_to_be_typed_is_not_what_was_typed(self, tmp_path: Path) -> None:
+        (tmp_path / "s.h5").write_bytes(b"no HDF5")
+        assert "Type" not in state_of(tmp_path / "s.h5").note
+        assert "store verify" not in state_of(tmp_path / "s.h5").note
+        with pytest.raises(InputError, match="store verify"):
+            cnnkit.store_info(tmp_path / "s.h5")
 
 
 class TestCompact:
@@ -261,6 +284,11 @@ class TestMerge:
         with pytest.raises(UsageError, match="at least one"):
             cnnkit.merge_stores([], store=store)
 
+    @pytest.mark.parametrize("name", ["x" * 300, "s.h5/below.h5"])
+    def test_where_no_store_can_be_made(self, store: Path, tmp_path: Path, name: str) -> None:
+        with pytest.raises(OutputError, match="cannot be written"):
+            cnnkit.merge_stores(store, store=tmp_path / name)
+
     def test_a_store_that_is_written_meanwhile_is_not_taken(
         self, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -307,6 +335,34 @@ class TestRemove:
         told = cnnkit.remove_from_store(inputs, store=store)
         assert told == [Removed("b\n", 1), Removed("*", 2)]
         assert_plain(store, {"a": "a"})
+
+    @pytest.mark.parametrize("end", [b"\n", b""])
+    def test_groups_of_dedupe_are_refused(self, store: Path, end: bytes) -> None:
+        before = store.read_bytes()
+        keep, redundant = names(20)[:2]
+        group = Group(1, keep, 0, (Redundant(redundant, 1, 0.99),)).to_dict()
+        listed = b"x\n" + json.dumps(group).encode() + end
+        inputs = cnnkit.Inputs(("-",), io.BytesIO(listed))
+        with pytest.raises(UsageError, match=r"dedupe --print0 \| cnnkit store remove -0 -"):
+            cnnkit.remove_from_store(inputs, store=store)
+        assert store.read_bytes() == before
+
+    @pytest.mark.parametrize("size", [1, 7, 1 << 16])
+    def test_names_that_look_like_groups_are_names(self, tmp_path: Path, size: int) -> None:
+        rows = {'{"redundant"}': "a", '{"redundant": 1}': "b", "c": "c", "kept": "d"}
+        store = fill(tmp_path / "s.h5", rows)
+
+        class Slow(io.BytesIO):
+            def read(self, _: int | None = -1) -> bytes:
+                return super().read(size)
+
+        lines = cnnkit.Inputs(("-",), Slow(b'{"redundant"}\n{"path": "c"}\n'))
+        assert cnnkit.remove_from_store(lines, store=store) == [
+            Removed('{"redundant"}', 0), Removed("c", 2),
+        ]  # fmt: skip
+        ended = cnnkit.Inputs(("-",), io.BytesIO(b'{"redundant": 1}'), null=True)
+        assert cnnkit.remove_from_store(ended, store=store) == [Removed('{"redundant": 1}', 0)]
+        assert_plain(store, {"kept": "d"})
 
     def test_nothing_found_changes_nothing(self, store: Path) -> None:
         before = store.stat()

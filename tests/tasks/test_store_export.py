@@ -129,6 +129,9 @@ def test_what_makes_no_sense_is_said(
         cnnkit.export_store(tmp_path / "v.csv", store=store)
     with pytest.raises(InputError, match="There is no store"):
         cnnkit.export_store(tmp_path / "v.npy", store=tmp_path / "absent.h5")
+    for nowhere in ("s.h5/v.npy", f"{'x' * 300}.npy"):
+        with pytest.raises(OutputError, match="cannot be written: "):
+            cnnkit.export_store(tmp_path / nowhere, store=store)
     with pytest.raises(OutputError, match="No such file"):
         cnnkit.export_store(tmp_path / "absent" / "v.npy", store=store)
     (tmp_path / "folder.npy").mkdir()

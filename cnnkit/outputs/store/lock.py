@@ -1,8 +1,11 @@
 """One writer at a time."""
 
+import logging
 import os
 from pathlib import Path
 from typing import Any
+
+log = logging.getLogger(__name__)
 
 
 def place_of(store: str | os.PathLike[str]) -> Path:
@@ -15,3 +18,22 @@ def lock(store: Path, timeout: float = -1) -> Any:
     from filelock import FileLock
 
     return FileLock(store.with_name(f".{store.name}.lock"), timeout=timeout)
+
+
+def taken(store: Path) -> Any:
+    """The lock on the store, held; waited for where another process has it.
+
+    Raises `OSError` where none can be made.
+    """
+    from filelock import Timeout
+
+    store.parent.mkdir(parents=True, exist_ok=True)
+    held = lock(store)
+    # Where no file can be made, filelock may wait for ever, as for one that somebody holds.
+    Path(held.lock_file).touch()
+    try:
+        held.acquire(timeout=0)
+    except Timeout:
+        log.warning("another process writes to %s; waiting for it.", store)
+        held.acquire()
+    return held

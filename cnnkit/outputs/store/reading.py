@@ -15,11 +15,21 @@ from numpy.typing import NDArray
 
 from cnnkit.errors import InputError
 from cnnkit.outputs.store import layout, lock, recovery, texts, trust
+from cnnkit.outputs.store.rows import facts_are_whole, vector_is_whole
 from cnnkit.records import Stamp
 
 Vectors = NDArray[np.float32] | NDArray[np.float16]
 _ATTEMPTS, _PAUSE = 100, 0.05
 _FEW_LOOKUPS = 16
+
+
+class UnreadableStore(InputError):
+    """A file that HDF5 cannot read, or not as a store; `why` is a sentence about it."""
+
+    def __init__(self, store: Path, reason: str) -> None:
+        """Say why `store` cannot be read, and what to type."""
+        self.why = f"{store} cannot be read as a store: {reason}."
+        super().__init__(f"{self.why} See what is left: cnnkit store verify --store {store}")
 
 
 class Reader:
@@ -39,10 +49,7 @@ class Reader:
         self.recovered = ""
         self._lookups = 0
         if not os.path.isfile(self.path):
-            raise InputError(
-                f"There is no store {os.fspath(path)!r}. Make one: "
-                f"cnnkit extract-features PICTURES --store {os.fspath(path)}"
-            )
+            raise no_store(path)
         for _ in range(_ATTEMPTS):
             if self._loaded():
                 return
@@ -112,6 +119,16 @@ class Reader:
         """A copy of one vector (D,)."""
         return self.stored(row).astype(np.float32)
 
+    def is_whole(self, row: int) -> bool:
+        """Whether a row holds what was written to it; of vectors of others' making, nobody knows.
+
+        Then it counts as whole.
+        """
+        if self.files is None:
+            return True
+        file, path = self.files[row], self.path_of(row) or ""
+        return vector_is_whole(file, self.stored(row)) and facts_are_whole(path, file)
+
     def vectors_by_content(self, rows: Iterable[int]) -> "VectorsByContent":
         """The vectors of these rows by the sha256 of their pictures, read when asked for."""
         return VectorsByContent(self, rows)
@@ -148,10 +165,7 @@ class Reader:
         except InputError:
             raise
         except Exception as error:  # whatever h5py makes of bytes that are not what they were
-            raise InputError(
-                f"{self.path} cannot be read as a store: {_first_line(error)}. "
-                f"See what is left: cnnkit store verify --store {self.path}"
-            ) from error
+            raise UnreadableStore(self.path, _first_line(error)) from error
 
     def _mapped(self, dataset: h5py.Dataset) -> list[tuple[int, Vectors]]:
         """The rows as they lie in the file, neighbouring chunks as one block."""
@@ -191,7 +205,7 @@ class Reader:
 
 
 class VectorsByContent(Mapping[str, NDArray[np.float32]]):
-    """Hex sha256 of a picture → its vector (D,), a copy."""
+    """Hex sha256 of a picture → its vector (D,), a copy; nothing where that is damaged."""
 
     def __init__(self, reader: Reader, rows: Iterable[int]) -> None:
         """Of these rows of a store that cnnkit has made."""
@@ -200,16 +214,29 @@ class VectorsByContent(Mapping[str, NDArray[np.float32]]):
         self._rows = {files[row]["sha256"].decode("ascii", "replace"): row for row in rows}
 
     def __getitem__(self, sha256: str) -> NDArray[np.float32]:
-        """The vector of this content."""
-        return self._reader.vector(self._rows[sha256])
+        """The vector of this content. Raises `KeyError` where there is none that is whole."""
+        row = self._rows[sha256]
+        if not self._reader.is_whole(row):
+            raise KeyError(sha256)
+        return self._reader.vector(row)
 
     def __iter__(self) -> Iterator[str]:
-        """Every content."""
+        """Every content, damaged or not."""
         return iter(self._rows)
 
     def __len__(self) -> int:
         """How many contents."""
         return len(self._rows)
+
+
+def no_store(path: str | os.PathLike[str]) -> InputError:
+    """The error for a path under which there is no file."""
+    name = os.fspath(path)
+    if not name or os.path.exists(name):
+        return InputError(f"{name!r} is no store. Expected a file that is one after --store.")
+    return InputError(
+        f"There is no store {name!r}. Make one: cnnkit extract-features PICTURES --store {name}"
+    )
 
 
 def _names(file: h5py.File, path: Path) -> list[bytes] | None:

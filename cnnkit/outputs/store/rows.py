@@ -3,6 +3,7 @@
 import hashlib
 import os
 import zlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +36,16 @@ def sha256_of(file: Any) -> str:
     return bytes(file["sha256"]).decode("ascii", "replace")
 
 
+def vector_is_whole(file: Any, vector: NDArray[Any]) -> bool:
+    """Whether a vector (D,), in the type that it is stored in, is the one that `files` tells of."""
+    return zlib.crc32(vector.tobytes()) == int(file["vector_crc32"])
+
+
+def facts_are_whole(path: str, file: Any) -> bool:
+    """Whether a path, and what `files` tells of it, are what was stored."""
+    return layout.check_of(os.fsencode(path), file) == int(file["check"])
+
+
 def described(path: str, facts: Facts, vector: NDArray[Any]) -> Any:
     """The row of `files` for a vector as it is stored."""
     norm = np.linalg.norm(vector.astype(np.float64))
@@ -55,3 +66,18 @@ def _row(path: str, facts: Facts, norm: float, vector_crc32: int) -> Any:
     file["norm"], file["vector_crc32"] = norm, vector_crc32
     file["check"] = layout.check_of(name, file)
     return file[()]
+
+
+def runs(values: Mapping[int, Any]) -> Iterator[tuple[slice, list[Any]]]:
+    """The values of consecutive rows together: where they go, and what they are."""
+    run: list[Any] = []
+    start = 0
+    for row in sorted(values):
+        if run and row != start + len(run):
+            yield slice(start, start + len(run)), run
+            run = []
+        if not run:
+            start = row
+        run.append(values[row])
+    if run:
+        yield slice(start, start + len(run)), run

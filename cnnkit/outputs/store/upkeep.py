@@ -1,7 +1,6 @@
 """What is whole in a store, and what is not; and stores made of others."""
 
 import os
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from cnnkit.outputs.store.journal import journal_of
 from cnnkit.outputs.store.lock import lock, place_of
 from cnnkit.outputs.store.reading import Reader
 from cnnkit.outputs.store.recovery import recover
+from cnnkit.outputs.store.rows import facts_are_whole, vector_is_whole
 from cnnkit.records import Stamp
 
 # How often rows are looked at again that seem to be damaged, while somebody writes.
@@ -86,9 +86,9 @@ def _damage(reader: Reader, row: int) -> Iterator[str]:
             yield "the vector holds values that are no numbers"
         return
     file = reader.files[row]
-    if zlib.crc32(vector.tobytes()) != int(file["vector_crc32"]):
+    if not vector_is_whole(file, vector):
         yield "the vector is not the one that was stored"
-    if layout.check_of(os.fsencode(reader.path_of(row) or ""), file) != int(file["check"]):
+    if not facts_are_whole(reader.path_of(row) or "", file):
         yield "the path, or what is known of its file, is not what was stored"
 
 

@@ -1,11 +1,9 @@
 """The one process that writes to a store: rows come in commits, each whole or not at all."""
 
-import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -14,23 +12,30 @@ import numpy as np
 
 from cnnkit.errors import InputError, OutputError, UsageError
 from cnnkit.outputs.interrupts import undisturbed
-from cnnkit.outputs.store import layout
+from cnnkit.outputs.store import layout, lock
 from cnnkit.outputs.store.journal import JournaledFile, journal_of
-from cnnkit.outputs.store.lock import lock, place_of
 from cnnkit.outputs.store.making import made_anew, remove_leftovers
 from cnnkit.outputs.store.reading import Reader
 from cnnkit.outputs.store.recovery import recover
-from cnnkit.outputs.store.rows import Facts, NewRow, described, renamed, sha256_of
+from cnnkit.outputs.store.rows import (
+    Facts,
+    NewRow,
+    described,
+    facts_are_whole,
+    renamed,
+    runs,
+    sha256_of,
+    vector_is_whole,
+)
 from cnnkit.records import Stamp
-
-log = logging.getLogger(__name__)
 
 
 class Writer:
     """Adds to a store, or to one that comes into being with the first rows; a context manager.
 
     Whoever else writes to it is waited for. `stamp` is that of the store, None where there is none
-    yet: then it has to be set before the first rows come.
+    yet: then it has to be set before the first rows come. `renamed` counts rows that got another
+    path because the file under the old one was gone.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -39,18 +44,21 @@ class Writer:
         Raises `OutputError` where nothing can be written, `InputError` where the file is no store
         of cnnkit's.
         """
-        self.path = place_of(path)
-        if not self.path.name or self.path.is_dir():
+        self.path = lock.place_of(path)
+        if not self.path.name or os.path.isdir(self.path):
             raise UsageError(f"Expected a file for the store. Received: {os.fspath(path)!r}.")
         self.stamp: Stamp | None = None
         self.recovered = ""
+        self.renamed = 0
         self.paths: list[str] = []
         self.row_of: dict[str, int] = {}
         self._files: list[Any] = []
         self._row_with: dict[str, int] = {}
         self._file: JournaledFile | None = None
+        self._before: Reader | None = None
+        self._folders = ("", *{os.path.dirname(each) for each in (path, self.path)})
         with self._told():
-            self._lock = _taken(self.path)
+            self._lock = lock.taken(self.path)
         try:
             with self._told():
                 remove_leftovers(self.path)
@@ -83,15 +91,16 @@ class Writer:
         return row if (file["size"], file["mtime_ns"]) == (size, mtime_ns) else None
 
     def knows(self, sha256: str) -> bool:
-        """Whether some row has this content, so that its vector need not be computed."""
-        return sha256 in self._row_with
+        """Whether a row that is not damaged has this content: its vector need not be computed."""
+        row = self._row_with.get(sha256)
+        return row is not None and self._is_whole(row)
 
     def put(self, rows: Sequence[NewRow]) -> list[int]:
         """Add or replace rows, in one commit; their places, durable on return.
 
         A path that is there with another content gets the new one. A content that is there under a
-        path which is gone from the disk is that row, renamed. Raises `OutputError` where the disk
-        refuses, and then the store is as it was before.
+        path which is gone from the disk (`is_gone`) is that row, renamed. Raises `OutputError`
+        where the disk refuses, and then the store is as it was before.
         """
         if not rows:
             return []
@@ -124,7 +133,7 @@ class Writer:
     def _look(self) -> None:
         with self._told():
             self.recovered = recover(self.path)
-        reader = Reader(self.path)
+        self._before = reader = Reader(self.path)
         self.stamp, self.paths = _stamp_of(reader), reader.paths or []
         self._files = list(reader.files if reader.files is not None else ())
         self.row_of = {path: row for row, path in enumerate(self.paths)}
@@ -145,10 +154,21 @@ class Writer:
         self._hdf = h5py.File(self._file, "r+", rdcc_nbytes=0)
 
     def holds(self, path: str, facts: Facts) -> int | None:
-        """The row of a path, if all that is known of its file is still true; None otherwise."""
+        """The row of a path, if all that is known of its file is still true; None otherwise.
+
+        None for a damaged row, too.
+        """
         row = self.unchanged(path, facts.size, facts.mtime_ns)
-        same = row is not None and self._files[row]["sha256"] == facts.sha256.encode()
-        return row if same else None
+        if row is None or not self._has(row, facts.sha256):
+            return None
+        return row if self._is_whole(row) else None
+
+    def is_gone(self, row: int) -> bool:
+        """Whether there is surely no file where the row's path leads, from here or from the store.
+
+        Where one may not look, there may be one.
+        """
+        return all(_is_gone(os.path.join(folder, self.paths[row])) for folder in self._folders)
 
     def _planned(self, rows: Sequence[NewRow]) -> list["_Change"]:
         """Where each row goes, those before it in the same commit considered."""
@@ -158,7 +178,7 @@ class Writer:
         for new in rows:
             row = row_of[new.path] if new.path in row_of else self.row_of.get(new.path)
             donor = self._row_with.get(new.facts.sha256)
-            if row is None and donor is not None and donor not in taken and self._is_gone(donor):
+            if row is None and donor is not None and donor not in taken and self.is_gone(donor):
                 row, row_of[self.paths[donor]] = donor, None
             if row is None:
                 row, count = count, count + 1
@@ -166,9 +186,6 @@ class Writer:
             row_of[new.path] = row
             taken.add(row)
         return plan
-
-    def _is_gone(self, row: int) -> bool:
-        return not os.path.lexists(self.paths[row])
 
     def _carry_out(self, plan: Sequence["_Change"]) -> None:
         """Write what has changed: of a file that was only touched or renamed, not the vector."""
@@ -179,7 +196,7 @@ class Writer:
         files: dict[int, Any] = {}
         for change in plan:
             row, new = change.row, change.new
-            if new.vector is None and row not in vectors and self._has(row, new.facts.sha256):
+            if new.vector is None and row not in vectors and self._stays(row, new.facts.sha256):
                 change.file = renamed(new.path, new.facts, self._files[row])
             else:
                 vectors[row] = made[new.facts.sha256] = self._vector(new, made)
@@ -191,20 +208,37 @@ class Writer:
         written = ((layout.VECTORS, vectors), (layout.PATHS, paths), (layout.FILES, files))
         for name, values in written:
             self._hdf[name].resize(count, axis=0)
-            for place, run in _runs(values):
+            for place, run in runs(values):
                 self._hdf[name][place] = run if name == layout.PATHS else np.array(run)
 
     def _has(self, row: int, sha256: str) -> bool:
         """Whether a row held this content when the commit began."""
         return row < len(self._files) and bool(self._files[row]["sha256"] == sha256.encode())
 
+    def _stays(self, row: int, sha256: str) -> bool:
+        """Whether a row keeps its vector; a damaged one only where no other is whole."""
+        return self._has(row, sha256) and (self._is_whole(row) or not self.knows(sha256))
+
+    def _is_whole(self, row: int) -> bool:
+        """Whether a row is what was written to it: one that has come since then is our own."""
+        if self._before is None or row >= self._before.rows:
+            return True
+        file = self._files[row]
+        return facts_are_whole(self.paths[row], file) and vector_is_whole(
+            file, self._before.stored(row)
+        )
+
     def _vector(self, new: NewRow, made: Mapping[str, Any]) -> Any:
-        """The vector that comes with a row, or that of the same content."""
+        """The vector that comes with a row, or that of the same content, never a damaged one."""
         stored = self._hdf[layout.VECTORS]
         if new.vector is not None:
             return new.vector.astype(stored.dtype)
-        sha256 = new.facts.sha256
-        return made[sha256] if sha256 in made else stored[self._row_with[sha256]]
+        if new.facts.sha256 in made:
+            return made[new.facts.sha256]
+        row = self._row_with[new.facts.sha256]
+        if not vector_is_whole(self._files[row], vector := stored[row]):
+            raise InputError(f"{self.path}: row {row} is damaged. Type: cnnkit store verify")
+        return vector
 
     def _remember(self, plan: Sequence["_Change"]) -> None:
         for change in plan:
@@ -213,6 +247,7 @@ class Writer:
                 self.paths.append(path)
                 self._files.append(change.file)
             else:
+                self.renamed += self.paths[change.row] != path
                 del self.row_of[self.paths[change.row]]
                 old = sha256_of(self._files[change.row])
                 if self._row_with.get(old) == change.row:
@@ -263,41 +298,20 @@ class _Change:
     file: Any = None
 
 
-def _runs(values: Mapping[int, Any]) -> Iterator[tuple[slice, list[Any]]]:
-    """The values of consecutive rows together: where they go, and what they are."""
-    run: list[Any] = []
-    start = 0
-    for row in sorted(values):
-        if run and row != start + len(run):
-            yield slice(start, start + len(run)), run
-            run = []
-        if not run:
-            start = row
-        run.append(values[row])
-    if run:
-        yield slice(start, start + len(run)), run
+def _is_gone(path: str) -> bool:
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _stamp_of(reader: Reader) -> Stamp:
     if reader.stamp is None or reader.files is None or reader.paths is None:
         raise InputError(
-            f"{reader.path} holds vectors that cnnkit has not made: nothing can be added. "
+            f"{reader.path} holds vectors that cnnkit has not made, and does not change. "
             "Expected another file after --store."
         )
     return reader.stamp
-
-
-def _taken(store: Path) -> Any:
-    """The lock on the store, waited for where another process has it."""
-    from filelock import Timeout
-
-    store.parent.mkdir(parents=True, exist_ok=True)
-    held = lock(store)
-    # Where no file can be made, filelock may wait for ever, as for one that somebody holds.
-    Path(held.lock_file).touch()
-    try:
-        held.acquire(timeout=0)
-    except Timeout:
-        log.warning("another process writes to %s; waiting for it.", store)
-        held.acquire()
-    return held

@@ -10,10 +10,11 @@ import h5py
 import numpy as np
 import pytest
 
-from cnnkit.errors import InputError, UsageError
+from cnnkit.errors import InputError, OutputError, UsageError
 from cnnkit.outputs.store.journal import journal_of
 from cnnkit.outputs.store.reading import Reader
-from cnnkit.outputs.store.rows import Facts, NewRow
+from cnnkit.outputs.store.rows import Facts, NewRow, described
+from cnnkit.outputs.store.upkeep import damaged_rows
 from cnnkit.outputs.store.writing import Writer
 from tests.conftest import PATIENCE
 from tests.outputs.store.rows import (
@@ -115,8 +116,10 @@ def test_a_copy_gets_a_row_of_its_own(store: Path) -> None:
 
 def test_of_a_file_that_was_only_touched_the_vector_stays(store: Path) -> None:
     fill(store, {"a.jpg": "A", "b.jpg": "B"})
+    sevens = np.full(FEATURES, 7, np.float32)  # which are computed again only by mistake
     with h5py.File(store, "r+") as file:
-        file["img_emb"][0] = 7  # which is written again only by mistake
+        file["img_emb"][0] = sevens
+        file["files"][0] = described("a.jpg", facts("A"), sevens)
     with Writer(store) as writer:
         assert writer.unchanged("a.jpg", 1, 1) == 0
         assert writer.unchanged("a.jpg", 1, 5) is None
@@ -127,6 +130,114 @@ def test_of_a_file_that_was_only_touched_the_vector_stays(store: Path) -> None:
         assert file["files"]["mtime_ns"].tolist() == [5, 1]
         assert (file["img_emb"][0] == 7).all()
         assert (file["img_emb"][1] == vector("B")).all()
+
+
+def damage(store: Path, row: int) -> None:
+    """Change a vector behind the back of its checksum."""
+    with h5py.File(store, "r+") as file:
+        file["img_emb"][row] = 7
+
+
+def damaged(store: Path) -> list[int]:
+    return [row for row, _ in damaged_rows(Reader(store))]
+
+
+class TestDamage:
+    """A vector whose checksum does not hold never gets one that does."""
+
+    @pytest.fixture(autouse=True)
+    def _damaged(self, store: Path) -> None:
+        fill(store, {picture("a.jpg"): "A", "gone.jpg": "B", picture("c.jpg"): "C"})
+        for row in (0, 1):
+            damage(store, row)
+
+    def test_its_content_is_not_known(self, store: Path) -> None:
+        with Writer(store) as writer:
+            assert [writer.knows(sha256(each)) for each in "ABC"] == [False, False, True]
+            assert writer.unchanged("a.jpg", 1, 1) == 0
+            assert writer.holds("a.jpg", facts("A")) is None
+            assert writer.holds("c.jpg", facts("C")) == 2
+
+    def test_facts_that_are_damaged_are_not_believed(self, store: Path) -> None:
+        with h5py.File(store, "r+") as file:
+            files = file["files"][:]
+            files["norm"][2] = 0.5
+            file["files"][:] = files
+        with Writer(store) as writer:
+            assert not writer.knows(sha256("C"))
+
+    def test_it_is_not_copied(self, store: Path) -> None:
+        before = store.read_bytes()
+        with Writer(store) as writer, pytest.raises(InputError, match="row 0 is damaged"):
+            writer.put([known("copy.jpg", "A")])
+        assert store.read_bytes() == before
+
+    @pytest.mark.parametrize("path", ["a.jpg", "moved.jpg"])
+    def test_touched_or_renamed_it_stays_damaged(self, store: Path, path: str) -> None:
+        content, row = ("A", 0) if path == "a.jpg" else ("B", 1)
+        with Writer(store) as writer:
+            assert writer.put([known(path, content, time=5)]) == [row]
+        assert damaged(store) == [0, 1]
+
+    def test_it_is_healed_by_a_vector_that_comes(self, store: Path) -> None:
+        with Writer(store) as writer:
+            assert writer.put([new("a.jpg", "A"), new("moved.jpg", "B")]) == [0, 1]
+            assert writer.knows(sha256("A"))
+            assert writer.put([known("copy.jpg", "A")]) == [3]
+        assert_holds(store, {"a.jpg": "A", "moved.jpg": "B", "c.jpg": "C", "copy.jpg": "A"})
+
+    def test_it_is_healed_by_a_copy_that_is_whole(self, store: Path) -> None:
+        with Writer(store) as writer:
+            writer.put([new("copy.jpg", "A")])
+            assert writer.put([known("a.jpg", "A")]) == [0]
+        assert damaged(store) == [1]
+
+    def test_what_is_dropped_is_not_handed_on(self, store: Path) -> None:
+        dropped = Reader(store).vectors_by_content([1, 2])
+        assert dropped.get(sha256("B")) is None
+        assert sha256("B") not in dropped
+        np.testing.assert_array_equal(dropped[sha256("C")], vector("C"))
+
+
+class TestGone:
+    """Whose row may be taken over: only that of a file which is surely not there."""
+
+    @pytest.fixture
+    def elsewhere(self, store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        Path("photos").mkdir()
+        fill(store, {picture("photos/a.jpg"): "A", "photos/b.jpg": "B"})
+        Path("other").mkdir()
+        monkeypatch.chdir("other")
+        return store
+
+    def test_a_file_beside_the_store_is_there(self, elsewhere: Path) -> None:
+        with Writer(elsewhere) as writer:
+            assert [writer.is_gone(row) for row in (0, 1)] == [False, True]
+            assert writer.put([known("a.jpg", "A"), known("b.jpg", "B")]) == [2, 1]
+            assert writer.renamed == 1
+        assert_holds(elsewhere, {"photos/a.jpg": "A", "b.jpg": "B", "a.jpg": "A"})
+
+    def test_beside_a_link_to_the_store_too(self, elsewhere: Path, tmp_path: Path) -> None:
+        Path("deep").mkdir()
+        elsewhere.rename("deep/s.h5")
+        elsewhere.symlink_to("other/deep/s.h5")
+        with Writer(elsewhere) as writer:
+            assert [writer.is_gone(row) for row in (0, 1)] == [False, True]
+
+    @pytest.mark.parametrize(
+        ("error", "gone"),
+        [(PermissionError(13, "no"), False), (OSError(5, "broken disk"), False),
+         (NotADirectoryError(20, "a file"), True), (FileNotFoundError(2, "none"), True)],
+    )  # fmt: skip
+    def test_where_nobody_may_look_there_may_be_one(
+        self, elsewhere: Path, error: OSError, gone: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def lstat(path: str) -> None:
+            raise error
+
+        with Writer(elsewhere) as writer, monkeypatch.context() as patch:
+            patch.setattr("cnnkit.outputs.store.writing.os.lstat", lstat)
+            assert writer.is_gone(0) == gone
 
 
 def test_two_files_that_changed_places(store: Path) -> None:
@@ -247,6 +358,13 @@ def test_nothing_is_added_to_what_others_have_made(store: Path, paths: list[str]
         with pytest.raises(InputError, match="--store"):
             Writer(store)
     assert store.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "s.h5/below", ""])
+def test_where_no_store_can_be(store: Path, name: str) -> None:
+    fill(store, {"a.jpg": "A"})
+    with pytest.raises((OutputError, UsageError), match=r"cannot be written|Expected a file"):
+        Writer(name)
 
 
 def test_a_row_that_does_not_fit_leaves_nothing_behind(store: Path) -> None:
