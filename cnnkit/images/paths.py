@@ -8,13 +8,13 @@ import fnmatch
 import glob
 import json
 import os
-import re
 import select
 from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO
 
 from cnnkit.errors import InputError, UsageError
 from cnnkit.records import PICTURE_SUFFIXES
+from cnnkit.records.order import natural_key
 
 STDIN = "-"
 _READ_SIZE = 1 << 16
@@ -80,12 +80,6 @@ def listed(stream: BinaryIO, *, null: bool = False) -> Iterator[str]:
             entry = entry[:-1]  # a list written on Windows
         if entry:
             yield (None if null else _recorded_path(entry)) or os.fsdecode(entry)
-
-
-def natural_key(name: str) -> list[tuple[int, int, str]]:
-    """Sort key under which `img2` stands before `img10`."""
-    parts = re.split(r"([0-9]+)", name)
-    return [(0, int(part), part) if i % 2 else (1, 0, part) for i, part in enumerate(parts)]
 
 
 def _entries(stream: BinaryIO, separator: bytes) -> Iterator[bytes]:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cnnkit.errors import InputError, UsageError
-from cnnkit.images.paths import expand, listed, natural_key
+from cnnkit.images.paths import expand, listed
 from cnnkit.records import PICTURE_SUFFIXES
 
 
@@ -334,18 +334,6 @@ class TestPipes:
         writer.start()
         assert list(listed(source)) == ["a.jpg"]
         writer.join()
-
-
-class TestNaturalKey:
-    def test_numbers_by_their_value(self) -> None:
-        names = ["img1", "img2", "img010", "img10", "img10a", "img100", "imgx"]
-        shuffled = [names[i] for i in (5, 2, 6, 0, 3, 1, 4)]
-        assert sorted(shuffled, key=natural_key) == names
-
-    @given(st.lists(st.text()))
-    def test_any_names_can_be_ordered_and_only_equal_ones_tie(self, names: list[str]) -> None:
-        keys = sorted(map(natural_key, set(names)))
-        assert len({str(key) for key in keys}) == len(set(names))
 
 
 def test_folders_above_a_named_one_are_not_excluded(tmp_path: Path) -> None:

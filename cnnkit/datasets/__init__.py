@@ -1,0 +1,1 @@
+"""A folder or a list → labelled pictures (`reading`), honestly split (`splitting`)."""
