@@ -1,0 +1,117 @@
+"""One transform, drawn as a function of seed, content and copy alone."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnnkit.images.augment.parameters import Augmentation, Shift
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """The parameters of one transform: the keys of ImageDataGenerator.get_random_transform.
+
+    ``ImageDataGenerator.apply_transform(x, dataclasses.asdict(drawn))`` is this transform in Keras.
+
+    Attributes:
+        theta: the rotation in degrees.
+        tx: the shift drawn from height_shift_range, in pixels.
+        ty: the shift drawn from width_shift_range, in pixels.
+        shear: the shear in degrees.
+        zx: the zoom factor along Keras's first axis; below 1 magnifies.
+        zy: the same along its second.
+        flip_horizontal: whether left and right change places.
+        flip_vertical: whether top and bottom do.
+        channel_shift_intensity: grey levels added to all channels; None for none.
+        brightness: the factor of brightness; None for none.
+    """
+
+    theta: float = 0.0
+    tx: float = 0.0
+    ty: float = 0.0
+    shear: float = 0.0
+    zx: float = 1.0
+    zy: float = 1.0
+    flip_horizontal: bool = False
+    flip_vertical: bool = False
+    channel_shift_intensity: float | None = None
+    brightness: float | None = None
+
+    @property
+    def moves(self) -> bool:
+        """Whether any pixel leaves its place, mirroring apart."""
+        return (self.theta, self.tx, self.ty, self.shear, self.zx, self.zy) != (0, 0, 0, 0, 1, 1)
+
+
+def draw(
+    augmentation: Augmentation, *, seed: int, content: str, copy: int, height: int, width: int
+) -> Drawn:
+    """Draw the transform of one copy of one picture.
+
+    The same (seed, content, copy) give the same transform on every machine, whoever asks and in
+    whatever order. Every parameter has a random number of its own, so that setting one of them
+    does not change how another is drawn. Distributions are those of
+    ImageDataGenerator.get_random_transform: uniform within the range, a flip for half of them.
+
+    Args:
+        augmentation: what may vary.
+        seed: any whole number.
+        content: what the picture is known by, its content's hash as a hexadecimal string.
+        copy: which copy of the picture this is.
+        height: of the picture in pixels, for shifts given as a share.
+        width: of the picture in pixels.
+    """
+    numbers = _uniform(seed, content, copy)
+    theta, row, row_sign, column, column_sign, shear, zx, zy, mirror, turn, grey, light = numbers
+    low, high = augmentation.zoom_range
+    brightness, channel = augmentation.brightness_range, augmentation.channel_shift_range
+    return Drawn(
+        theta=_around_0(augmentation.rotation_range, theta),
+        tx=_shift(augmentation.height_shift_range, height, row, row_sign),
+        ty=_shift(augmentation.width_shift_range, width, column, column_sign),
+        shear=_around_0(augmentation.shear_range, shear),
+        zx=_between(low, high, zx),
+        zy=_between(low, high, zy),
+        flip_horizontal=augmentation.horizontal_flip and mirror < 0.5,
+        flip_vertical=augmentation.vertical_flip and turn < 0.5,
+        channel_shift_intensity=_around_0(channel, grey) if channel else None,
+        brightness=_between(*brightness, light) if brightness else None,
+    )
+
+
+def _uniform(seed: int, content: str, copy: int) -> list[float]:
+    """Twelve numbers, uniform in [0, 1), keyed by the three.
+
+    Philox is counter-based (Salmon et al., Parallel random numbers: as easy as 1, 2, 3, 2011,
+    section 3.3): a key is a stream of its own. numpy promises its raw bits for ever, what its
+    Generator makes of them not quite.
+    """
+    text = f"cnnkit augment {seed} {content} {copy}"
+    key: NDArray[np.uint64] = np.frombuffer(hashlib.sha256(text.encode()).digest()[:16], "<u8")
+    raw = np.asarray(np.random.Philox(key=key).random_raw(12))
+    return [float(number) for number in (raw >> np.uint64(11)) * 2.0**-53]
+
+
+def _between(low: float, high: float, number: float) -> float:
+    return low + (high - low) * number
+
+
+def _around_0(extent: float, number: float) -> float:
+    return _between(-extent, extent, number)
+
+
+def _shift(wanted: Shift, size: int, number: float, sign: float) -> float:
+    """A shift in pixels, read as get_random_transform reads its three kinds of range."""
+    if not wanted:
+        return 0.0
+    if isinstance(wanted, float):
+        shift = _around_0(wanted, number)
+    else:
+        choices = range(wanted) if isinstance(wanted, int) else wanted
+        shift = float(choices[int(number * len(choices))]) * (-1 if sign < 0.5 else 1)
+    is_share = max(wanted if isinstance(wanted, tuple) else (wanted,)) < 1
+    return shift * size if is_share else shift
