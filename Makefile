@@ -22,11 +22,15 @@ $(STAMP): pyproject.toml
 
 install: $(STAMP)  ## create .venv and install cnnkit with what its development needs
 
-run: $(STAMP)  ## name what is in the pictures that come with cnnkit, and find what looks alike; IMAGES=… MODEL=… for others
+run: $(STAMP)  ## name what is in pictures, find what looks alike, train on drawn ones; IMAGES=… MODEL=… for others
 	$(BIN)/cnnkit classify --model $(MODEL) --top 3 $(IMAGES) --annotate $(OUT)/labelled
 	$(BIN)/cnnkit extract-features --model $(MODEL) $(IMAGES) --store $(OUT)/$(MODEL).h5
 	$(BIN)/cnnkit similar --top-n 3 --store $(OUT)/$(MODEL).h5 --contact-sheet $(OUT)/similar.png
+	$(BIN)/cnnkit sample-images $(OUT)/drawn --classes cloudy,furry,rippled,swirly --per-class 30 --size 112 > /dev/null
+	rm -rf $(OUT)/run
+	$(BIN)/cnnkit finetune $(OUT)/drawn --model $(MODEL) --out $(OUT)/run
 	@echo "Copies with labels on them: $(OUT)/labelled; what looks alike: $(OUT)/similar.png"
+	@echo "A network of your own, trained in seconds: $(OUT)/run; its report: $(OUT)/run/report.html"
 
 test: $(STAMP)  ## every test but the long ones
 	$(BIN)/python -m pytest

@@ -38,12 +38,15 @@ if TYPE_CHECKING:
     from cnnkit.tasks.classify import classify
     from cnnkit.tasks.dedupe import dedupe
     from cnnkit.tasks.doctor import examine
+    from cnnkit.tasks.evaluate import evaluate
     from cnnkit.tasks.export import export
     from cnnkit.tasks.extract_features import extract_features
+    from cnnkit.tasks.finetune import Means, finetune, resume
     from cnnkit.tasks.inputs import Inputs
     from cnnkit.tasks.knn import classify_by_neighbours
     from cnnkit.tasks.labels import labels
     from cnnkit.tasks.models import models
+    from cnnkit.tasks.plan import plan
     from cnnkit.tasks.sample_images import sample_images
     from cnnkit.tasks.similar import similar
     from cnnkit.tasks.store import (
@@ -84,6 +87,11 @@ _PUBLIC = {
     "similar": "cnnkit.tasks.similar",
     "dedupe": "cnnkit.tasks.dedupe",
     "classify_by_neighbours": "cnnkit.tasks.knn",
+    "finetune": "cnnkit.tasks.finetune",
+    "resume": "cnnkit.tasks.finetune",
+    "Means": "cnnkit.tasks.finetune",
+    "plan": "cnnkit.tasks.plan",
+    "evaluate": "cnnkit.tasks.evaluate",
     "examine": "cnnkit.tasks.doctor",
     "export": "cnnkit.tasks.export",
     "labels": "cnnkit.tasks.labels",
@@ -123,6 +131,11 @@ __all__ = [  # noqa: RUF022 — in the order of the map
     "similar",
     "dedupe",
     "classify_by_neighbours",
+    "finetune",
+    "resume",
+    "Means",
+    "plan",
+    "evaluate",
     "examine",
     "export",
     "labels",

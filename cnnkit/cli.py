@@ -23,8 +23,8 @@ from cnnkit.errors import CnnkitError, OutputError
 INTERRUPTED, BROKEN_PIPE = 130, 141
 # In the order of a person's work; each is a command in the module of its name.
 VERBS = (
-    *("classify", "extract-features", "similar", "dedupe", "export", "sample-images"),
-    *("models", "labels", "weights", "store", "cache", "bench", "doctor"),
+    *("classify", "finetune", "evaluate", "extract-features", "similar", "dedupe", "export"),
+    *("sample-images", "models", "labels", "weights", "store", "cache", "bench", "doctor"),
 )
 
 

@@ -17,14 +17,19 @@ PACKAGE = ROOT / "cnnkit"
 ALLOWED = {
     "errors": set(),
     "records": {"records"},
+    "datasets": {"errors", "records", "datasets"},
     "images": {"errors", "records", "images"},
     "zoo": {"errors", "records", "zoo"},
     "search": {"errors", "records", "search"},
+    "metrics": {"errors", "records", "metrics"},
     "outputs": {"errors", "records", "outputs"},
     "nets": {"errors", "records", "images", "zoo", "nets"},
     "engines": {"errors", "records", "zoo", "engines"},
     "engines/keras_engine": {"errors", "records", "zoo", "engines", "nets"},
-    "tasks": {"errors", "records", "images", "zoo", "engines/base", "search", "outputs", "tasks"},
+    "tasks": {
+        *("errors", "records", "datasets", "images", "zoo", "engines/base"),
+        *("search", "metrics", "outputs", "tasks"),
+    },
     # The list of formats lives in outputs/tables, and needs the standard library alone.
     "commands": {"errors", "records", "zoo", "outputs/tables", "commands"},
     "cli": {"errors", "commands"},
@@ -34,9 +39,11 @@ ALLOWED = {
 THIRD_PARTY = {
     "errors": set(),
     "records": set(),
+    "datasets": {"numpy"},
     "images": {"numpy", "PIL"},
     "zoo": {"platformdirs", "filelock"},
     "search": {"numpy"},
+    "metrics": {"numpy"},
     "outputs": {"numpy", "PIL", "h5py"},
     "nets": {"numpy", "keras", "tensorflow"},
     "engines": {"numpy"},

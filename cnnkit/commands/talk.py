@@ -54,6 +54,20 @@ class Talk:
             bars.update(task, completed=number, done=done)
             yield record
 
+    def bar(self, name: str) -> Callable[[int, int | None, str], None]:
+        """A bar, shown once it is told: how much is done, of how much, and what to say of it."""
+        if not self.shows_bars:
+            return lambda done, total, text: None
+        task: list[Any] = []
+
+        def report(done: int, total: int | None, text: str) -> None:
+            bars = self._started()
+            if not task:
+                task.append(bars.add_task(name, total=total, done=text))
+            bars.update(task[0], completed=done, total=total, done=text)
+
+        return report
+
     def download(self, name: str) -> Callable[[int, int | None], None]:
         """What a download of the file `name` reports to."""
         if not self.shows_bars:

@@ -89,9 +89,13 @@ def folder() -> Path:
 
 
 def key_of(name: str, identity: Mapping[str, Any]) -> str:
-    """The name under which the network `name`, with all that makes it what it is, is kept."""
+    """The name under which the network `name`, with all that makes it what it is, is kept.
+
+    Of a path, the last part is in it.
+    """
     text = json.dumps(identity, sort_keys=True)
-    return f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:20]}"
+    plain = re.sub(r"[^\w.]", "_", os.path.basename(name), flags=re.ASCII)[:80]
+    return f"{plain}-{hashlib.sha256(text.encode()).hexdigest()[:20]}"
 
 
 def find(key: str) -> Entry | None:

@@ -22,16 +22,11 @@ class KerasEngine(Engine):
         """Build the network and load its weights; TensorFlow is imported here."""
         # TensorFlow shares the cores out itself: one batch at a time, and the next one waiting.
         super().__init__(precision="float32", batch_size=batch_size, in_flight=1)
-        verbose = log.isEnabledFor(logging.DEBUG)
-        _refuse_other_backend(os.environ.setdefault("KERAS_BACKEND", "tensorflow"))
-        if not verbose:
-            os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-        with quiet(verbose):
+        start(threads)
+        with quiet(log.isEnabledFor(logging.DEBUG)):
             import keras
             import tensorflow as tf
 
-            _refuse_other_backend(keras.backend.backend())
-            _limit_threads(threads)
             from cnnkit.nets.build import build, with_recipe
 
             pooling = None if source.top else "avg"
@@ -50,6 +45,23 @@ class KerasEngine(Engine):
         import tensorflow as tf
 
         return tuple(array.numpy() for array in self._graph(tf.constant(pixels)))
+
+
+def start(threads: int) -> None:
+    """Import Keras on TensorFlow without its chatter, on so many cores.
+
+    Raises `UsageError` where the environment asks for another backend.
+    """
+    verbose = log.isEnabledFor(logging.DEBUG)
+    _refuse_other_backend(os.environ.setdefault("KERAS_BACKEND", "tensorflow"))
+    if not verbose:
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    with quiet(verbose):
+        import keras
+
+        _refuse_other_backend(keras.backend.backend())
+        _limit_threads(threads)
 
 
 def _refuse_other_backend(backend: str) -> None:

@@ -12,7 +12,9 @@ from keras.src.backend.common import global_state
 from cnnkit.errors import UnknownName, UsageError, WeightsError
 from cnnkit.images.recipes import scaled
 from cnnkit.nets.patternnet import PatternNet
+from cnnkit.nets.trusted import check_classifier, load_model
 from cnnkit.records import Recipe
+from cnnkit.zoo.bundles import is_bundle
 from cnnkit.zoo.catalog import FEATURE_MAP, Network
 from cnnkit.zoo.tensors import tensor_shapes
 
@@ -36,6 +38,8 @@ def build(
     without `top`: (n, C). Without `weights` the values are random, a function of `seed` alone.
     Raises `WeightsError` where the file cannot be read or belongs to another network.
     """
+    if is_bundle(network):
+        return _trained(network, weights)
     builder = _BUILDERS.get(network.builder) or getattr(keras.applications, network.builder)
     shape = (network.recipe.height, network.recipe.width, 3)
     arguments = {**network.arguments, **({"pooling": pooling} if pooling and not top else {})}
@@ -50,6 +54,16 @@ def build(
         if network.extra_stddev:
             _divide_by_root(model, network.extra_stddev)
     return model
+
+
+def _trained(network: Network, model: Path | None) -> keras.Model:
+    """What a training run wrote, which may come from anybody."""
+    if model is None:
+        raise WeightsError(f"{network.name} is a training run. Expected its {network.top.name}.")
+    with _settings_of_published_weights():
+        trained = load_model(model)
+    check_classifier(trained, network.classes, network.recipe.height, network.recipe.width)
+    return trained
 
 
 def with_recipe(model: keras.Model, recipe: Recipe, layers: tuple[str, ...] = ("",)) -> keras.Model:

@@ -6,11 +6,24 @@ stable contract), `cells` (one flat row for csv and tsv) and `text` (what a pers
 
 from cnnkit.records.alike import Group, Neighbour, Neighbours, Redundant, Unanswered
 from cnnkit.records.answers import Classification, Drawn, Prediction, Skipped
+from cnnkit.records.dataset import Dataset, Example
+from cnnkit.records.evaluation import ClassRow, Evaluation, Judged
 from cnnkit.records.machine import BenchRow, Finding
 from cnnkit.records.networks import CacheRow, ExportedFile, LabelRow, ModelRow, WeightsRow
 from cnnkit.records.recipe import Recipe
 from cnnkit.records.record import Cell, Record
 from cnnkit.records.store import Embedded, Stamp
+from cnnkit.records.trained import Compared, Planned, Trained
+from cnnkit.records.training import (
+    Arithmetic,
+    EpochRow,
+    Fitting,
+    Head,
+    Optimizer,
+    Schedule,
+    Settings,
+    Strategy,
+)
 from cnnkit.records.upkeep import (
     Compacted,
     DamagedRow,
@@ -40,22 +53,32 @@ from cnnkit.records.words import (
 __all__ = [
     "PICTURE_SUFFIXES",
     "STORE",
+    "Arithmetic",
     "BenchRow",
     "CacheRow",
     "Cell",
+    "ClassRow",
     "Classification",
     "Compacted",
+    "Compared",
     "Crops",
     "DamagedRow",
+    "Dataset",
     "Drawn",
     "Embedded",
+    "EpochRow",
+    "Evaluation",
+    "Example",
     "ExportFormat",
     "ExportedFile",
     "Finding",
     "Fit",
+    "Fitting",
     "Group",
+    "Head",
     "Index",
     "Interpolation",
+    "Judged",
     "Keep",
     "LabelRow",
     "Merged",
@@ -63,6 +86,8 @@ __all__ = [
     "ModelRow",
     "Neighbour",
     "Neighbours",
+    "Optimizer",
+    "Planned",
     "Pooling",
     "Precision",
     "Prediction",
@@ -71,12 +96,16 @@ __all__ = [
     "Redundant",
     "Removed",
     "Runtime",
+    "Schedule",
+    "Settings",
     "Skipped",
     "Stamp",
     "StoreInfo",
     "StoreState",
     "StoredType",
+    "Strategy",
     "Style",
+    "Trained",
     "Unanswered",
     "WeightsRow",
     "WrittenFile",

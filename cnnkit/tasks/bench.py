@@ -5,8 +5,8 @@
     decode    files → pixels, on all threads
     files     files → answers, decoding and network at once: what `classify` does
 
-The first three are measured in alternating rounds, so that whatever else this machine does strikes
-all alike; each speed is the median over its rounds. The files are in memory by then.
+The first three alternate in rounds, so that whatever else this machine does strikes all alike; each
+speed is the median over its rounds. The files are in memory by then.
 """
 
 import logging
@@ -38,13 +38,13 @@ from cnnkit.tasks.network import Job
 from cnnkit.tasks.peak import FLOPS, SIDE, multiply_adds, on_graphics, peak_work
 from cnnkit.tasks.pipeline import answered
 from cnnkit.zoo import weights as store
-from cnnkit.zoo.catalog import DEFAULT_MODEL, find
+from cnnkit.zoo.bundles import find
+from cnnkit.zoo.catalog import DEFAULT_MODEL
 
 log = logging.getLogger(__name__)
-_ROUNDS = 5
+_ROUNDS, _MOST_PICTURES = 5, 100
 # The share of the time that goes to whole pipelines; they need a while to be in full swing.
 _TO_FILES = 1 / 3
-_MOST_PICTURES = 100
 # What is drawn where no pictures are named: about as many bytes a file as a photograph has.
 _DRAWN, _SIZE = ("brick", "leafy", "marbled", "mosaic", "scribbled", "woven"), 512
 # Works for about so many seconds, at least once; the seconds that each unit of work took.

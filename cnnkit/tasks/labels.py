@@ -5,7 +5,8 @@ import fnmatch
 from cnnkit.errors import UnknownName
 from cnnkit.records import LabelRow
 from cnnkit.zoo import weights as store
-from cnnkit.zoo.catalog import DEFAULT_MODEL, find
+from cnnkit.zoo.bundles import find
+from cnnkit.zoo.catalog import DEFAULT_MODEL
 
 
 def labels(

@@ -19,9 +19,9 @@ from cnnkit.errors import UnknownName, UsageError, WeightsError
 from cnnkit.records import Fit, Interpolation, Precision, Recipe, Runtime
 from cnnkit.tasks.cores import available_cores
 from cnnkit.tasks.wishes import whole
-from cnnkit.zoo import ledger
+from cnnkit.zoo import bundles, ledger
 from cnnkit.zoo import weights as store
-from cnnkit.zoo.catalog import FEATURE_MAP, Network, find
+from cnnkit.zoo.catalog import FEATURE_MAP, Network
 from cnnkit.zoo.labels import Labels, numbered_labels
 from cnnkit.zoo.tensors import tensor_shapes
 
@@ -73,9 +73,14 @@ class Job:
 
         Raises `UsageError` for wishes that make no sense.
         """
-        network = find(model)
+        network = bundles.find(model)
         own = network.recipe
         _check_weights(os.fspath(weights))
+        if bundles.is_bundle(network) and weights != "imagenet":
+            raise UsageError(
+                f"{network.name} is a training run, and has its own weights. "
+                f"Received: --weights {os.fspath(weights)}."
+            )
         chosen = choose(engine, precision)
         return cls(
             network=network,
@@ -131,7 +136,7 @@ class Job:
 
     def identity(self) -> str:
         """The sha256 of the weights, fetched if they are not here, or "random, seed N"."""
-        path = self._path()
+        path = self.weights_path()
         return ledger.identity(path) if path else f"random, seed {self.seed}"
 
     def known_as(self, identity: str) -> "Job":
@@ -149,7 +154,7 @@ class Job:
         `UsageError` for a layer that is none.
         """
         top = self.with_top
-        path = self._path()
+        path = self.weights_path()
         source = Source(self.network, self.recipe, path, self.seed, self._layers(top), top)
         try:
             return open_engine(
@@ -204,7 +209,7 @@ class Job:
     def _has(self, top: bool) -> bool:
         return self._published(top).is_file()
 
-    def _path(self) -> Path | None:
+    def weights_path(self) -> Path | None:
         """The weight file, fetched if it is not here; None for random values."""
         if self.weights == "none":
             return None
@@ -216,6 +221,8 @@ class Job:
 
     def _advice(self) -> str:
         """What to type where the weights are not fit for use."""
+        if bundles.is_bundle(self.network):
+            return "Train anew: cnnkit finetune DATA"
         if self.weights == "imagenet":
             which = "" if self.with_top else "--no-top "
             return f"Fetch them anew: cnnkit weights pull --force {which}{self.network.name}"

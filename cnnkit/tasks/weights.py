@@ -55,7 +55,7 @@ def pull_weights(
     Raises `WeightsUnavailable` for the first that cannot be had; what was there stays.
     """
     wanted = [(name, _file(name, top)) for name in _several(models)]
-    if top and any(file is not CLASS_INDEX and not file.packaged for _, file in wanted):
+    if top and any(file is not CLASS_INDEX and file.fetched for _, file in wanted):
         wanted.append((LABELS, CLASS_INDEX))
     rows = []
     for name, file in dict.fromkeys(wanted):

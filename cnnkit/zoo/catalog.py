@@ -29,9 +29,10 @@ _TORCH_MEAN, _TORCH_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True, slots=True)
 class WeightFile:
-    """A file that Keras publishes, or that comes with this package.
+    """A file that Keras publishes, that comes with this package, or that a training run wrote.
 
     `hash` is "" where none is published; `size` in bytes is an estimate where it is Keras's.
+    `folder` is where a run's file lies, "" for the others.
     """
 
     name: str
@@ -39,6 +40,12 @@ class WeightFile:
     hash: str
     size: int
     packaged: bool = False
+    folder: str = ""
+
+    @property
+    def fetched(self) -> bool:
+        """Whether it comes from the network, if it is not here."""
+        return not (self.packaged or self.folder)
 
 
 CLASS_INDEX = WeightFile(
@@ -55,7 +62,8 @@ class Network:
 
     `builder` and `arguments` call a function of keras.applications. `embedding` names the layer
     whose output, `features` numbers, describes a picture. `parameters` counts them with top.
-    `labels` is the file that names its `classes`.
+    `labels` is the file that names its `classes`. `macs` are the multiplications that one picture
+    takes in convolutions and dense layers, 0 where nobody has counted them.
     """
 
     name: str
@@ -69,6 +77,7 @@ class Network:
     no_top: WeightFile
     labels: WeightFile
     classes: int = 1000
+    macs: int = 0
     # EfficientNet v1's published weights want their input divided once more, by the root of this:
     # the graph that Keras builds for "imagenet" differs from the one that it builds for a file.
     extra_stddev: tuple[float, float, float] | None = None
@@ -168,7 +177,7 @@ def matching(pattern: str = "*") -> list[Network]:
 def weight_files() -> dict[str, tuple[Network, WeightFile]]:
     """Every file that Keras publishes, by its name."""
     files = ((network, file) for network in catalog().values() for file in network_files(network))
-    return {file.name: (network, file) for network, file in files if not file.packaged}
+    return {file.name: (network, file) for network, file in files if file.fetched}
 
 
 def network_files(network: Network) -> tuple[WeightFile, ...]:
@@ -210,6 +219,7 @@ def _patternnet() -> Network:
         embedding="embedding",
         features=1104,
         parameters=484_297,
+        macs=58_985_808,
         top=weights,
         no_top=weights,
         labels=labels,
@@ -233,6 +243,7 @@ def _network(row: Row) -> Network:
         embedding=family.embedding.format(**facts),
         features=row.features,
         parameters=row.parameters,
+        macs=row.macs,
         top=_file(family, facts, row, top=True),
         no_top=_file(family, facts, row, top=False),
         labels=CLASS_INDEX,

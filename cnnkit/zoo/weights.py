@@ -28,6 +28,8 @@ def folder() -> Path:
 
 def path_of(file: WeightFile) -> Path:
     """Where a file is, or would be."""
+    if file.folder:
+        return Path(file.folder) / file.name
     return (_PACKAGED if file.packaged else folder()) / file.name
 
 
@@ -61,6 +63,10 @@ def obtain(
     """
     file = network.top if top else network.no_top
     path = pull(file, needed_by=network.name, offline=offline, reporter=reporter)
+    if file.folder:
+        if ledger.identity(path) != file.hash:
+            raise WeightsError(f"{path} is not the file that its training run wrote.")
+        return path
     verdict = ledger.check(path, file.hash)
     if verdict in ("unpublished", "changed"):
         what = "published by Keras" if verdict == "unpublished" else "seen here first"
@@ -171,6 +177,11 @@ def _leftovers(path: Path) -> list[Path]:
 
 
 def _refuse_packaged(file: WeightFile) -> None:
+    if file.folder:
+        raise WeightsError(
+            f"{path_of(file)} belongs to a training run: it is not fetched, replaced or removed. "
+            "Where it is missing or damaged, train anew: cnnkit finetune"
+        )
     if file.packaged:
         raise WeightsError(
             f"{file.name} is a part of cnnkit: it is not fetched, replaced or removed. Where it is "

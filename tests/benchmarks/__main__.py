@@ -9,6 +9,8 @@ import sys
 from tests.benchmarks import (
     drawer_speed,
     end_to_end,
+    finetune_speed,
+    flower_folds,
     patternnet_quality,
     search_speed,
     store_speed,
@@ -19,5 +21,7 @@ if __name__ == "__main__":
     at = sys.argv.index("--peers") if "--peers" in sys.argv else len(sys.argv)
     search_speed.main(sys.argv[at : at + 2])
     store_speed.main([])
+    finetune_speed.main([])
+    flower_folds.main([])
     drawer_speed.main()
     patternnet_quality.main([])

@@ -1,0 +1,42 @@
+"""Between the weights before fine-tuning and those after it (Wortsman et al. 2022, "Robust
+fine-tuning of zero-shot models", section 3): on a straight line from one to the other there are
+networks that are better than both, and those in its middle generalise best.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+Weights = list[NDArray[Any]]
+# How far from the weights before: none of the way, some of it, all of it.
+_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+# Without anything to judge by, the paper's own recommendation.
+_MIDDLE = 0.5
+
+
+def between(before: Sequence[NDArray[Any]], after: Sequence[NDArray[Any]], share: float) -> Weights:
+    """The weights that lie `share` of the way, 0 to 1, from the one to the other."""
+    return [
+        one + np.asarray(share, one.dtype) * (two - one)
+        for one, two in zip(before, after, strict=True)
+    ]
+
+
+def settle_between(model: keras.Model, before: Weights, loss: Callable[[], float] | None) -> float:
+    """Give the model the best weights between those `before` and its own; the share of the way.
+
+    `loss` says how good it is with the weights that it has; None for nobody knows.
+    """
+    after = model.get_weights()
+    share = _MIDDLE
+    if loss is not None:
+        losses = []
+        for each in _SHARES:
+            model.set_weights(between(before, after, each))
+            losses.append(loss())
+        share = _SHARES[int(np.argmin(losses))]
+    model.set_weights(between(before, after, share))
+    return share

@@ -1,0 +1,235 @@
+"""One training run: its strategies one after another, and a folder with what came of them."""
+
+import hashlib
+import json
+import logging
+import os
+import platform
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cnnkit.images.augment import Augmentation
+from cnnkit.metrics.accuracy import hits
+from cnnkit.metrics.bootstrap import interval
+from cnnkit.metrics.calibration import (
+    cross_entropy,
+    expected_calibration_error,
+    softmax,
+    temperature,
+)
+from cnnkit.outputs import bundle
+from cnnkit.outputs.interrupts import noted
+from cnnkit.records import Compared, EpochRow, Settings, Trained
+from cnnkit.records import bundle as names
+from cnnkit.tasks.examples import Examples
+from cnnkit.tasks.ground import Ground
+from cnnkit.tasks.reporting import Told, write_report
+from cnnkit.tasks.strategies import Outcome, bottleneck, finetuned, scratch
+
+log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    import keras
+
+_VERSIONS = ("cnnkit", "tensorflow", "keras", "numpy", "pillow", "h5py", "openvino")
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """An outcome, and what the validation pictures say of it; None without any."""
+
+    outcome: Outcome
+    accuracy: float | None = None
+    interval: tuple[float, float] | None = None
+    loss: float | None = None
+    temperature: float = 1.0
+    ece_before: float | None = None
+    ece: float | None = None
+
+
+def identity_of(settings: Settings, examples: Examples, augmentation: Augmentation | None) -> str:
+    """A hash of all that decides what comes of a run; where its pictures lie does not."""
+    told = asdict(settings) | {"data": "", "augment": repr(augmentation)}
+    rows = [(each.label, each.split) for each in examples.examples]
+    text = json.dumps([told, examples.contents, rows, examples.labels])
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
+
+
+def run_to_the_end(folder: Path, ground: Ground) -> Trained:
+    """Train by the strategies that were wished for, keep the best, and write the bundle."""
+    from cnnkit.engines.keras_engine import start
+
+    began = time.monotonic()
+    start(ground.threads)
+    with noted() as stop:
+        ground = replace(_writing_history(folder, ground), stop=stop)
+        judged = [_judged(ground, outcome) for outcome in _outcomes(ground)]
+        best = _best(ground, judged)
+        if not best.outcome.history:
+            raise KeyboardInterrupt
+        if ground.settings.refit and best.outcome.logits is not None and not stop():
+            best.outcome.model = _refitted(ground, judged, best)
+        trained = _trained(folder, ground, judged, best, stop(), time.monotonic() - began)
+        _write(folder, ground, judged, best, trained)
+    if not trained.interrupted:
+        bundle.close_run(folder)
+    return trained
+
+
+def _outcomes(ground: Ground) -> Iterator[Outcome]:
+    """What the strategies come to, one after another; after Ctrl-C no other begins."""
+    wished, compare = ground.settings.strategy, ground.settings.compare
+    if wished == "scratch":
+        yield scratch(ground)
+        return
+    first = bottleneck(ground)
+    yield first
+    if wished != "bottleneck" and not ground.stop():
+        yield finetuned(ground, first)
+    if compare and not ground.stop():
+        yield scratch(ground)
+
+
+def _best(ground: Ground, judged: list[Judged]) -> Judged:
+    """The strategy that was named; of several, the one with the lowest validation loss.
+
+    Where nothing is held out, that is the first one: nobody knows whether another is better.
+    """
+    named = [each for each in judged if each.outcome.strategy == ground.settings.strategy]
+    return named[0] if named else min(judged, key=lambda each: each.loss or 0.0)
+
+
+def _judged(ground: Ground, outcome: Outcome) -> Judged:
+    if outcome.logits is None:
+        return Judged(outcome)
+    logits, truth = outcome.logits, ground.examples.truth(ground.held)
+    right = hits(logits, truth, 1)
+    warmth = temperature(logits, truth)
+    return Judged(
+        outcome,
+        accuracy=float(right.mean()),
+        interval=interval(right, seed=ground.settings.seed),
+        loss=cross_entropy(logits, truth),
+        temperature=warmth,
+        ece_before=expected_calibration_error(softmax(logits), truth),
+        ece=expected_calibration_error(softmax(logits, warmth), truth),
+    )
+
+
+def _refitted(ground: Ground, judged: list[Judged], best: Judged) -> "keras.Model":
+    """The kept strategy once more, on validation pictures too, for the epochs that were best."""
+    ends = {each.outcome.strategy: _best_epoch(each.outcome) for each in judged}
+    quiet = replace(ground.telling, epoch=lambda row: None)
+    whole = replace(ground, ends=ends, telling=quiet)
+    if best.outcome.strategy == "scratch":
+        return scratch(whole).model
+    first = bottleneck(whole)
+    if best.outcome.strategy == "bottleneck" or not ends["finetune"]:
+        return first.model
+    return finetuned(whole, first).model
+
+
+def _best_epoch(outcome: Outcome) -> int:
+    """The epoch, counted from 1, whose weights were kept; 0 for those before the first."""
+    return max((row.epoch for row in outcome.history if row.best), default=0)
+
+
+def _writing_history(folder: Path, ground: Ground) -> Ground:
+    """The same, with every epoch written down as it ends."""
+    from cnnkit.nets.board import Board
+
+    told = ground.telling.epoch
+    board = Board(folder / names.TENSORBOARD) if ground.tensorboard else None
+
+    def epoch(row: EpochRow) -> None:
+        bundle.append_history(folder, row)
+        if board:
+            board.show(row)
+        told(row)
+
+    return replace(ground, telling=replace(ground.telling, epoch=epoch))
+
+
+def _trained(
+    folder: Path, ground: Ground, judged: list[Judged], best: Judged, stopped: bool, seconds: float
+) -> Trained:
+    rows = tuple(
+        Compared(
+            strategy=each.outcome.strategy,
+            epochs=len(each.outcome.history),
+            accuracy=each.accuracy,
+            interval=each.interval,
+            loss=each.loss,
+            seconds=round(each.outcome.seconds, 2),
+            computed=each.outcome.computed,
+            kept=each is best,
+        )
+        for each in judged
+    )
+    return Trained(
+        run=str(folder),
+        model=_model(ground),
+        strategy=best.outcome.strategy,
+        classes=ground.classes,
+        train=len(ground.train),
+        val=len(ground.held),
+        accuracy=best.accuracy,
+        interval=best.interval,
+        temperature=best.temperature,
+        ece_before=best.ece_before,
+        ece=best.ece,
+        seconds=round(seconds, 2),
+        interrupted=stopped,
+        skipped=len(ground.examples.skipped),
+        strategies=rows,
+        report=str(folder / names.REPORT),
+    )
+
+
+def _model(ground: Ground) -> str:
+    return ground.job.network.name if ground.job else str(ground.settings.arch)
+
+
+def _write(
+    folder: Path, ground: Ground, judged: list[Judged], best: Judged, trained: Trained
+) -> None:
+    """The bundle; its card comes last, for with it the folder is a network."""
+    from cnnkit.nets.classifier import save, with_probabilities
+
+    outcome = best.outcome
+    model = with_probabilities(outcome.model, best.temperature)
+    save(model, folder / names.MODEL)
+    size, sha256 = bundle.digest(folder / names.MODEL)
+    bundle.write_recipe(folder, ground.recipe)
+    bundle.write_history(folder, [row for each in judged for row in each.outcome.history])
+    bundle.write_json(folder, names.METRICS, trained.to_dict())
+    bundle.write_json(folder, names.ENVIRONMENT, _environment())
+    card = names.Card(
+        backbone=_model(ground),
+        strategy=outcome.strategy,
+        classes=ground.classes,
+        embedding=outcome.embedding,
+        features=outcome.features,
+        parameters=model.count_params(),
+        temperature=best.temperature,
+        size=size,
+        sha256=sha256,
+    )
+    bundle.write_json(folder, names.CARD, card.to_dict())
+    told = {id(each): Told(each.outcome, each.accuracy, each.interval, each.temperature)
+            for each in judged}  # fmt: skip
+    write_report(folder, ground, list(told.values()), told[id(best)], trained)
+
+
+def _environment() -> dict[str, str | int | None]:
+    return {
+        "python": platform.python_version(),
+        **{name: version(name) for name in _VERSIONS if find_spec(name.replace("pillow", "PIL"))},
+        "machine": platform.platform(),
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+    }
