@@ -13,8 +13,9 @@ from cnnkit.records import CacheRow
 def cache() -> None:
     """Handle the converted networks, which openvino opens without TensorFlow.
 
-    They lie in CNNKIT_CACHE_DIR, by default in the user's cache folder, and the least recently
-    used go when all together are larger than 8 GB.
+    They lie in CNNKIT_CACHE_DIR, by default in the user's cache folder, and beside them the
+    embeddings of pictures that were trained on. The least recently used go when all networks, or
+    all embeddings, are together larger than 8 GB.
 
     \b
     Example:

@@ -54,7 +54,8 @@ class Card:
 
     `backbone` is the catalog's name, or the pattern; `embedding` the layer whose output,
     `features` numbers, describes a picture. `size` and `sha256` are those of `model.keras`.
-    `temperature` divides the logits in the graph already.
+    `temperature` divides the logits in the graph already. With `refit` it has learnt from the
+    validation pictures too.
     """
 
     backbone: str
@@ -64,6 +65,7 @@ class Card:
     features: int
     parameters: int
     temperature: float
+    refit: bool
     size: int
     sha256: str
     format: int = FORMAT

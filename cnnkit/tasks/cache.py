@@ -1,4 +1,4 @@
-"""The converted networks that are kept on disk: list them, clear them away."""
+"""What is kept on disk, converted networks and embeddings: list it, clear it away."""
 
 import os
 from collections import Counter
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnnkit.errors import OutputError
 from cnnkit.records import CacheRow
+from cnnkit.tasks import feature_stores
 from cnnkit.zoo.catalog import find
 
 if TYPE_CHECKING:
@@ -25,15 +26,19 @@ _BUSY = "another process is converting it; left alone"
 def cache_info() -> list[CacheRow]:
     """A row for each converted network on disk, and for what killed processes left, by name.
 
+    Then one for each store of embeddings that training has left.
+
     Raises `OutputError` where the folder cannot be read.
     """
-    return [row for rows in _rows().values() for row in rows]
+    networks = [row for rows in _rows().values() for row in rows]
+    with _told("read"):
+        return networks + feature_stores.rows()
 
 
 def clear_cache(models: str | Sequence[str] = ()) -> list[CacheRow]:
-    """Remove the converted networks of one model or several, or all; a row for each.
+    """Remove the converted networks and embeddings of one model or several, or all; a row for each.
 
-    They are converted again when they are next needed. What a process is converting at this moment
+    They are made again when they are next needed. What a process is converting at this moment
     is left alone, in the state busy; a model of which nothing is kept is absent. Nothing but
     cnnkit's own is touched. Raises `UnknownName`, and `OutputError` where one cannot be removed.
     """
@@ -41,7 +46,9 @@ def clear_cache(models: str | Sequence[str] = ()) -> list[CacheRow]:
 
     rows = _rows()
     # What an older catalog called by another name can still be cleared by that.
-    here = {_model(key) for key in rows}
+    with _told("read"):
+        kept = feature_stores.rows()
+    here = {_model(key) for key in rows} | {row.model for row in kept}
     several = (models,) if isinstance(models, str) else models
     wanted = [name if name in here else find(name).name for name in several]
     told = []
@@ -50,6 +57,10 @@ def clear_cache(models: str | Sequence[str] = ()) -> list[CacheRow]:
             with _told("cleared"):
                 gone = cache.clear(key)
             told += [_after(row, gone) for row in found]
+    for row in kept:
+        if not several or row.model in wanted:
+            with _told("cleared"):
+                told.append(_after(row, feature_stores.remove(Path(row.path))))
     absent = [name for name in dict.fromkeys(wanted) if name not in here]
     return told + [CacheRow(name, "absent", note="nothing of it is kept") for name in absent]
 
@@ -65,9 +76,18 @@ def summary(rows: Sequence[CacheRow]) -> str:
     """How many can be run, what else lies there, how large all are together, and where."""
     from cnnkit.engines import cache
 
+    stores = [row for row in rows if row.state == feature_stores.STATE]
+    networks = [row for row in rows if row.state != feature_stores.STATE]
+    told = f"{_number(networks)}, {_of(networks, cache.LARGEST)}, in {cache.folder()}"
+    if not stores:
+        return told
+    size = _of(stores, feature_stores.LARGEST)
+    return f"{told}; {len(stores)} of embeddings, {size}, in {feature_stores.folder()}"
+
+
+def _of(rows: Sequence[CacheRow], most: int) -> str:
     size = sum(row.size or 0 for row in rows)
-    most = f"{size / 1e6:.1f} of at most {cache.LARGEST / 1e6:.0f} MB"
-    return f"{_number(rows)}, {most}, in {cache.folder()}"
+    return f"{size / 1e6:.1f} of at most {most / 1e6:.0f} MB"
 
 
 def _number(rows: Sequence[CacheRow]) -> str:

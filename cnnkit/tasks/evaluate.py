@@ -30,6 +30,7 @@ from cnnkit.records import (
     Skipped,
 )
 from cnnkit.tasks.network import Job
+from cnnkit.tasks.overlap import learnt_from
 from cnnkit.tasks.pipeline import answered, pictures_at_once
 from cnnkit.tasks.tally import Tally
 from cnnkit.tasks.truths import truths
@@ -102,6 +103,12 @@ def evaluate(
     if predictions is not None:
         _refuse_overwriting(data, predictions)
     examples = _part(read(data), split)
+    learnt = learnt_from(job.network, [each.path for each in examples], threads=job.threads)
+    if learnt:
+        log.warning(
+            "%d of the %d pictures are among those that the network has learnt from: "
+            "on others it will do worse.", learnt, len(examples),
+        )  # fmt: skip
     tally = Tally(truths(job.network.name, job.labels(), (each.label for each in examples)))
     skipped: list[Skipped] = []
     records = _judged(job, examples, tally, crops)

@@ -20,6 +20,7 @@ from cnnkit.images.augment import Augmentation, draw, transformed
 from cnnkit.images.geometry import Pixels
 from cnnkit.records import Pooling, Skipped
 from cnnkit.search.vectors import Matrix
+from cnnkit.tasks import feature_stores
 from cnnkit.tasks.collection import Collection
 from cnnkit.tasks.embedding import Embedder
 from cnnkit.tasks.extract_features import extract_to_cache
@@ -127,6 +128,7 @@ def features(
             raise InputError(f"{record.path} can no longer be read: {record.message}.")
         computed += not record.cached
         rows.append(record.row)
+    feature_stores.bound(keep=store)
     return Features(Collection(store).matrix, np.array(rows, np.int64), computed)
 
 
@@ -138,11 +140,4 @@ def store_of(embedder: Embedder, view: View | None = None) -> Path:
         way.append(view.key)
     key = hashlib.sha256(json.dumps(way).encode()).hexdigest()[:20]
     stem = "".join(c if c.isalnum() or c in "._" else "_" for c in Path(job.network.name).name)
-    return folder() / f"{stem}-{key}.h5"
-
-
-def folder() -> Path:
-    """Where these stores lie."""
-    from cnnkit.engines import cache
-
-    return cache.folder().with_name("features")
+    return feature_stores.folder() / f"{stem}-{key}.h5"

@@ -216,6 +216,7 @@ def _write(
         features=outcome.features,
         parameters=model.count_params(),
         temperature=best.temperature,
+        refit=ground.settings.refit,
         size=size,
         sha256=sha256,
     )

@@ -56,10 +56,14 @@ def read_bundle(name: str | os.PathLike[str]) -> Network:
             f"{_what_it_is(folder)} Make one: cnnkit finetune DATA"
         )
     try:
-        card = Card.of(_json(folder / CARD))
-        return _network(folder, card, recipe_of(_json(folder / RECIPE)))
+        return _network(folder, read_card(folder), recipe_of(_json(folder / RECIPE)))
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise WeightsError(f"{folder} cannot be read as a training run: {error}.") from error
+
+
+def read_card(folder: str | os.PathLike[str]) -> Card:
+    """The card of a run's folder. Raises `ValueError` or `OSError` where there is none."""
+    return Card.of(_json(Path(folder) / CARD))
 
 
 def recipe_of(values: Mapping[str, Any]) -> Recipe:

@@ -55,6 +55,9 @@ def test_a_folder_becomes_a_classifier(cnnkit: Run, pictures: Path, tmp_path: Pa
                 "--format", "jsonl", cwd=tmp_path)  # fmt: skip
     guesses = [json.loads(line)["predictions"][0]["label"] for line in named.stdout.splitlines()]
     assert guesses.count("brick") >= 10
+    judged = cnnkit("evaluate", "--model", "runs/a", str(pictures), cwd=tmp_path)
+    assert judged.returncode == 0, judged.stderr.decode()
+    assert "30 of the 36 pictures" in judged.stderr.decode()
 
 
 def test_the_same_command_gives_the_same_network(
