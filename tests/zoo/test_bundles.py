@@ -15,7 +15,9 @@ from cnnkit.records.bundle import Card
 from cnnkit.zoo import catalog
 from cnnkit.zoo.bundles import find, is_bundle, read_bundle, recipe_of
 
-CARD = Card("resnet50", "finetune", 5, "avg_pool", 2048, 23_000_000, 1.25, 94_000_000, "ab" * 32)
+CARD = Card(
+    "resnet50", "finetune", 5, "avg_pool", 2048, 23_000_000, 1.25, False, 94_000_000, "ab" * 32
+)
 RECIPE = Recipe(224, 200, fit="pad", interpolation="nearest")
 PLAIN = json.loads(json.dumps(asdict(RECIPE)))
 
