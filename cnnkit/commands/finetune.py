@@ -12,6 +12,9 @@ from cnnkit.commands.training_progress import telling
 from cnnkit.errors import SomeInputsFailed, UsageError
 from cnnkit.records import Planned, Strategy, Trained
 
+# What changes nothing of what a run comes to.
+_WITH_RESUME = ("resume", "threads", "checkpoint_every", "tensorboard", "format", "output")
+
 
 @click.command(short_help="Teach a network your own classes.")
 @click.argument("data", required=False)
@@ -68,6 +71,8 @@ def finetune(
     """  # fmt: skip
     if (data is None) == (resume is None):
         raise UsageError("Expected DATA, a folder of class folders, or --resume RUN.")
+    if resume is not None:
+        _refuse_other_wishes()
     from cnnkit.tasks import finetune as tasks
 
     means = tasks.Means(
@@ -93,3 +98,15 @@ def finetune(
         raise KeyboardInterrupt
     if done.skipped:
         raise SomeInputsFailed(f"{done.skipped:,} pictures could not be read, and were left out.")
+
+
+def _refuse_other_wishes() -> None:
+    """A run goes on as it began: say so, instead of passing over what else was asked for."""
+    context = click.get_current_context()
+    for name in context.params:
+        given = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+        if given and name not in _WITH_RESUME:
+            raise UsageError(
+                f"--resume goes on with a run as it began: it does not go with "
+                f"--{name.replace('_', '-')}."
+            )

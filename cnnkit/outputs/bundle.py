@@ -53,7 +53,7 @@ def _made(folder: Path) -> Path:
     except OSError as error:
         raise OutputError(f"{folder} cannot be made: {error.strerror}.") from error
     if taken is not None:
-        going_on = f", or go on with it: --resume {folder}" if _is_run(folder) else ""
+        going_on = f", or go on with it: --resume {folder}" if _is_unfinished(folder) else ""
         raise OutputError(
             f"Expected a folder that is new or empty after --out. Received: {folder}, which holds "
             f"{taken.name!r}. Name another{going_on}."
@@ -61,8 +61,8 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def _is_run(folder: Path) -> bool:
-    return (folder / names.SPLIT).is_file()
+def _is_unfinished(folder: Path) -> bool:
+    return (folder / names.CHECKPOINTS / _STATE).is_file()
 
 
 def write_json(folder: Path, name: str, content: Mapping[str, Any]) -> None:

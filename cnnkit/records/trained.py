@@ -30,7 +30,9 @@ class Trained(Record):
     """What a training run came to.
 
     `run` is its folder, which `--model` takes. `train` and `val` count pictures. `ece` is the
-    expected calibration error with the temperature in place, `ece_before` without it.
+    expected calibration error with the temperature in place, `ece_before` without it. With `refit`
+    the network has since been fitted once more, on the validation pictures too: the figures are
+    those of the fit that had not seen them.
     """
 
     run: str
@@ -46,6 +48,7 @@ class Trained(Record):
     ece: float | None
     seconds: float
     interrupted: bool
+    refit: bool
     skipped: int
     strategies: tuple[Compared, ...]
     report: str

@@ -26,15 +26,12 @@ from cnnkit.tasks.ground import Ground, Telling
 from cnnkit.tasks.inputs import Path as AnyPath
 from cnnkit.tasks.network import Job
 from cnnkit.tasks.runs import identity_of, run_to_the_end
-from cnnkit.tasks.settings import checked
-from cnnkit.zoo import patterns
+from cnnkit.tasks.settings import checked, pattern_recipe
 from cnnkit.zoo import weights as store
 from cnnkit.zoo.bundles import find, is_bundle
-from cnnkit.zoo.catalog import DEFAULT_MODEL, PIXELS
+from cnnkit.zoo.catalog import DEFAULT_MODEL
 
 log = logging.getLogger(__name__)
-# The side of a pattern's pictures, unless its INPUT says another.
-_PATTERN_SIDE = 224
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +102,9 @@ def resume(run: str | os.PathLike[str], *, means: Means | None = None) -> Traine
     """
     means, folder = means or Means(), Path(run)
     settings, examples = _begun(folder)
+    own = folder / names.AUGMENTATION
+    if settings.augment and own.is_file():  # wherever the run lies by now
+        settings = replace(settings, augment=str(own))
     job, recipe = network_of(settings, means)
     augmentation = _augmentation(settings)
     return run_to_the_end(
@@ -135,16 +135,6 @@ def network_of(settings: Settings, means: Means) -> tuple[Job | None, Recipe]:
         layer=network.embedding,
     )
     return job, job.recipe
-
-
-def pattern_recipe(settings: Settings) -> Recipe:
-    """How pictures come into a pattern: of the size that its INPUT says, from -1 to 1."""
-    height, width = patterns.input_size(settings.arch or "") or (_PATTERN_SIDE, _PATTERN_SIDE)
-    plain, scaling = Recipe(height, width), PIXELS["tf"]
-    return Recipe(
-        height, width, settings.fit or plain.fit, settings.interpolation or plain.interpolation,
-        scale=scaling.scale, mean=scaling.mean,
-    )  # fmt: skip
 
 
 def examples_of(settings: Settings, means: Means) -> Examples:

@@ -43,7 +43,7 @@ class Ground:
     `job` is the pretrained network, None for a pattern; `recipe` how pictures come in. `folder` is
     where checkpoints lie; every `every` seconds one is due. `stop` says to end early.
     With `ends` every strategy is fitted once more, on the validation pictures too, for as many
-    epochs as these.
+    epochs as these, and fine-tuned weights are `share` of the way from those before.
     """
 
     settings: Settings
@@ -59,6 +59,7 @@ class Ground:
     tensorboard: bool = False
     stop: Callable[[], bool] = lambda: False
     ends: Mapping[Strategy, int] | None = None
+    share: float | None = None
     telling: Telling = field(default_factory=Telling)
 
     @property
@@ -113,7 +114,7 @@ class Ground:
             self.pretrained,
             layer=layer,
             pooling=None if layer is None else "flatten",
-            counter=lambda done: self.telling.pictures(what, done, len(paths)),
+            counter=self._counter(what, len(paths)),
         )
 
     def augmented_views(self) -> list[Floats]:
@@ -129,8 +130,18 @@ class Ground:
             features(
                 paths,
                 self.pretrained,
-                counter=lambda done: self.telling.pictures("augmented copies", done, len(paths)),
+                counter=self._counter("augmented copies", len(paths)),
                 view=View(self.augmentation, contents, self.settings.seed, number),
             ).gathered()
             for number in range(1, self.settings.views + 1)
         ]
+
+    def _counter(self, what: str, total: int) -> Callable[[int], object]:
+        """Tells how many pictures are done; what is done is kept where Ctrl-C ends it."""
+
+        def count(done: int) -> None:
+            self.telling.pictures(what, done, total)
+            if self.stop():
+                raise KeyboardInterrupt
+
+        return count

@@ -92,6 +92,12 @@ def _facts(run: Trained, kept: int) -> page.Facts:
 def _notices(ground: Ground, run: Trained) -> tuple[str, ...]:
     examples = ground.examples
     told = [*examples.notices, *(f"left out: {s.path}: {s.message}" for s in examples.skipped)]
+    if run.refit:
+        told.insert(
+            0,
+            "The figures are of a network that had not seen the validation pictures; it was then "
+            "fitted once more, on those as well.",
+        )
     if run.interrupted:
         told.insert(0, "This run was interrupted; it is what it was by then.")
     if not run.val:

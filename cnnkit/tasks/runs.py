@@ -6,7 +6,7 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -24,7 +24,7 @@ from cnnkit.metrics.calibration import (
 )
 from cnnkit.outputs import bundle
 from cnnkit.outputs.interrupts import noted
-from cnnkit.records import Compared, EpochRow, Settings, Trained
+from cnnkit.records import Compared, EpochRow, Settings, Strategy, Trained
 from cnnkit.records import bundle as names
 from cnnkit.tasks.examples import Examples
 from cnnkit.tasks.ground import Ground
@@ -70,11 +70,12 @@ def run_to_the_end(folder: Path, ground: Ground) -> Trained:
         judged = [_judged(ground, outcome) for outcome in _outcomes(ground)]
         best = _best(ground, judged)
         if not best.outcome.history:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt  # before there was anything to keep
         if ground.settings.refit and best.outcome.logits is not None and not stop():
             best.outcome.model = _refitted(ground, judged, best)
         trained = _trained(folder, ground, judged, best, stop(), time.monotonic() - began)
-        _write(folder, ground, judged, best, trained)
+        # To write it down is what Ctrl-C asks for; pressed again, it ends that too.
+        _write(folder, replace(ground, stop=lambda: False), judged, best, trained)
     if not trained.interrupted:
         bundle.close_run(folder)
     return trained
@@ -88,10 +89,14 @@ def _outcomes(ground: Ground) -> Iterator[Outcome]:
         return
     first = bottleneck(ground)
     yield first
-    if wished != "bottleneck" and not ground.stop():
-        yield finetuned(ground, first)
-    if compare and not ground.stop():
-        yield scratch(ground)
+    try:
+        if wished != "bottleneck" and not ground.stop():
+            yield finetuned(ground, first)
+        if compare and not ground.stop():
+            yield scratch(ground)
+    except KeyboardInterrupt:
+        if not ground.stop():
+            raise
 
 
 def _best(ground: Ground, judged: list[Judged]) -> Judged:
@@ -99,8 +104,9 @@ def _best(ground: Ground, judged: list[Judged]) -> Judged:
 
     Where nothing is held out, that is the first one: nobody knows whether another is better.
     """
-    named = [each for each in judged if each.outcome.strategy == ground.settings.strategy]
-    return named[0] if named else min(judged, key=lambda each: each.loss or 0.0)
+    begun = [each for each in judged if each.outcome.history]
+    named = [each for each in begun if each.outcome.strategy == ground.settings.strategy]
+    return named[0] if named else min(begun or judged, key=lambda each: each.loss or 0.0)
 
 
 def _judged(ground: Ground, outcome: Outcome) -> Judged:
@@ -124,11 +130,21 @@ def _refitted(ground: Ground, judged: list[Judged], best: Judged) -> "keras.Mode
     """The kept strategy once more, on validation pictures too, for the epochs that were best."""
     ends = {each.outcome.strategy: _best_epoch(each.outcome) for each in judged}
     quiet = replace(ground.telling, epoch=lambda row: None)
-    whole = replace(ground, ends=ends, telling=quiet)
-    if best.outcome.strategy == "scratch":
+    whole = replace(ground, ends=ends, share=best.outcome.share, telling=quiet)
+    try:
+        model = _once_more(whole, best.outcome.strategy, ends)
+    except KeyboardInterrupt:
+        if not ground.stop():
+            raise
+    # What Ctrl-C has ended early is no better than what there is.
+    return best.outcome.model if ground.stop() else model
+
+
+def _once_more(whole: Ground, strategy: Strategy, ends: Mapping[Strategy, int]) -> "keras.Model":
+    if strategy == "scratch":
         return scratch(whole).model
     first = bottleneck(whole)
-    if best.outcome.strategy == "bottleneck" or not ends["finetune"]:
+    if strategy == "bottleneck" or not ends["finetune"]:
         return first.model
     return finetuned(whole, first).model
 
@@ -184,6 +200,7 @@ def _trained(
         ece=best.ece,
         seconds=round(seconds, 2),
         interrupted=stopped,
+        refit=ground.settings.refit and not stopped and best.outcome.logits is not None,
         skipped=len(ground.examples.skipped),
         strategies=rows,
         report=str(folder / names.REPORT),
@@ -204,7 +221,7 @@ def _write(
     model = with_probabilities(outcome.model, best.temperature)
     save(model, folder / names.MODEL)
     size, sha256 = bundle.digest(folder / names.MODEL)
-    bundle.write_recipe(folder, ground.recipe)
+    bundle.write_recipe(folder, outcome.recipe or ground.recipe)
     bundle.write_history(folder, [row for each in judged for row in each.outcome.history])
     bundle.write_json(folder, names.METRICS, trained.to_dict())
     bundle.write_json(folder, names.ENVIRONMENT, _environment())
@@ -216,7 +233,7 @@ def _write(
         features=outcome.features,
         parameters=model.count_params(),
         temperature=best.temperature,
-        refit=ground.settings.refit,
+        refit=trained.refit,
         size=size,
         sha256=sha256,
     )

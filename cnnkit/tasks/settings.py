@@ -7,9 +7,14 @@ from dataclasses import fields
 from typing import Any, get_args
 
 from cnnkit.errors import UnknownName, UsageError
-from cnnkit.records import Arithmetic, Head, Optimizer, Schedule, Settings, Strategy
+from cnnkit.records import Arithmetic, Head, Optimizer, Recipe, Schedule, Settings, Strategy
 from cnnkit.tasks.inputs import Path
 from cnnkit.tasks.wishes import whole
+from cnnkit.zoo import patterns
+from cnnkit.zoo.catalog import PIXELS
+
+# The side of a pattern's pictures, unless its INPUT says another.
+_PATTERN_SIDE = 224
 
 _WORDS = {
     "strategy": (*get_args(Strategy), "auto"),
@@ -88,3 +93,13 @@ def _refuse_odd_company(settings: Settings) -> None:
     for is_odd, reason in wishes:
         if is_odd:
             raise UsageError(f"{reason}.")
+
+
+def pattern_recipe(settings: Settings) -> Recipe:
+    """How pictures come into a pattern: of the size that its INPUT says, from -1 to 1."""
+    height, width = patterns.input_size(settings.arch or "") or (_PATTERN_SIDE, _PATTERN_SIDE)
+    plain, scaling = Recipe(height, width), PIXELS["tf"]
+    return Recipe(
+        height, width, settings.fit or plain.fit, settings.interpolation or plain.interpolation,
+        scale=scaling.scale, mean=scaling.mean,
+    )  # fmt: skip

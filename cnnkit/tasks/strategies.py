@@ -9,16 +9,17 @@ scratch      everything, from random weights
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cnnkit.records import EpochRow, Strategy
+from cnnkit.records import EpochRow, Recipe, Strategy
 from cnnkit.tasks.features import Features
 from cnnkit.tasks.feeding import Floats, Rows, Source
 from cnnkit.tasks.fitting import fitted
 from cnnkit.tasks.ground import Ground
+from cnnkit.tasks.settings import pattern_recipe
 
 if TYPE_CHECKING:
     import keras
@@ -34,7 +35,8 @@ class Outcome:
     """What came of a strategy: `model`, pixels (n, H, W, 3) → logits, flat.
 
     `embedding` names the layer whose output, `features` numbers, goes into the head. `logits` are
-    those of the validation pictures (n, classes), None without any.
+    those of the validation pictures (n, classes), None without any. `recipe` is how its pictures
+    come in; `share` how far its weights are from the bottleneck's, of the way to the last ones.
     """
 
     strategy: Strategy
@@ -46,6 +48,8 @@ class Outcome:
     seconds: float
     computed: int = 0
     head: "keras.Model | None" = None
+    recipe: Recipe | None = None
+    share: float | None = None
 
 
 def bottleneck(ground: Ground) -> Outcome:
@@ -108,13 +112,14 @@ def finetuned(ground: Ground, start: Outcome) -> Outcome:
         part, computed = freeze.above(model, cut), known.computed
     before = part.get_weights()
     done = fitted(ground, part, "finetune", *sources)
-    share = settle_between(done.trainer.model, before, done.loss if done.held else None)
+    judge = done.loss if done.held else None
+    share = settle_between(done.trainer.model, before, judge, ground.share)
     log.info("The weights are %.0f %% of the way from the bottleneck's.", 100 * share)
     if done.trainer.model is not part:
         part.set_weights(done.trainer.model.get_weights())
     return Outcome(
         "finetune", model, start.embedding, start.features, done.history, done.logits(),
-        time.monotonic() - began, computed, start.head,
+        time.monotonic() - began, computed, start.head, share=share,
     )  # fmt: skip
 
 
@@ -126,6 +131,8 @@ def scratch(ground: Ground) -> Outcome:
     if settings.arch:
         from cnnkit.nets.pattern import build_pattern
         from cnnkit.zoo.patterns import embedding_layer
+
+        ground = replace(ground, recipe=pattern_recipe(settings))
 
         text = settings.arch
         trunk = build_pattern(
@@ -149,7 +156,7 @@ def scratch(ground: Ground) -> Outcome:
         model.set_weights(done.trainer.model.get_weights())
     return Outcome(
         "scratch", model, embedding, features, done.history, done.logits(),
-        time.monotonic() - began,
+        time.monotonic() - began, recipe=ground.recipe,
     )  # fmt: skip
 
 

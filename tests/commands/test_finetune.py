@@ -115,6 +115,9 @@ def test_a_plan_makes_nothing(cnnkit: Run, pictures: Path, tmp_path: Path) -> No
         (("{}", "-m", "resnet5"), "resnet50"),
         (("{}", "--unfreeze", "no_such_layer", "-m", "patternnet"), "no_such_layer"),
         (("{}", "--group-by", "("), "--group-by"),
+        (("--resume", "run", "--plan"), "--plan"),
+        (("--resume", "run", "--epochs", "9"), "--epochs"),
+        (("{}", "--resume", "run"), "--resume"),
     ],
 )
 def test_what_makes_no_sense_is_said(
