@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -153,13 +154,19 @@ def append_history(folder: Path, row: EpochRow) -> None:
 def write_configuration(folder: Path, settings: Settings) -> None:
     """The options as run, as `--config` takes them: those that were not left to the program."""
     lines = [
-        f"# cnnkit --config {folder / names.CONFIG} finetune {settings.data!r}",
+        f"# cnnkit --config {_typed(folder / names.CONFIG)} finetune {_typed(settings.data)}",
         "", "[finetune]",
     ]  # fmt: skip
     for name, value in asdict(settings).items():
         if value is not None and name not in _NO_OPTIONS:
             lines.append(_toml(name, value))
     write_text(folder, names.CONFIG, "\n".join(lines) + "\n")
+
+
+def _typed(path: str | os.PathLike[str]) -> str:
+    """A path as a person types it, on one line whatever is in it."""
+    quoted = shlex.quote(os.fspath(path))
+    return quoted if quoted.isprintable() else ascii(os.fspath(path))
 
 
 def _toml(name: str, value: str | float | bool) -> str:

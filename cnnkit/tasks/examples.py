@@ -11,7 +11,7 @@ import numpy as np
 
 from cnnkit.datasets.reading import read
 from cnnkit.datasets.splitting import split
-from cnnkit.errors import InputError
+from cnnkit.errors import InputError, UsageError
 from cnnkit.images.fingerprint import Fingerprint, fingerprint
 from cnnkit.records import Dataset, Example, Skipped
 from cnnkit.search.fingerprints import NEAR_DUPLICATES, near
@@ -74,16 +74,16 @@ def gathered(
         data: a folder of class folders, one with `train/` and `val/`, or a CSV or JSONL list.
         share: of each class that is held out, where none is.
         seed: of the split, which is a function of it and of the pictures' contents.
-        group_by: a regular expression; paths that it finds the same in (its first group, or all
-            that it matches) are never on two sides.
+        group_by: a regular expression; paths below DATA that it finds the same in (its first
+            group, or all that it matches) are never on two sides.
         threads: that read pictures.
         counted: is told how many pictures are read, of how many.
 
     Raises `InputError` for data that cannot be read or hold fewer than two classes, `UsageError`
-    for a share that makes no sense.
+    for a share that makes no sense and an expression that tells nothing apart.
     """
     dataset = read(os.fsdecode(data))
-    grouped = _grouped(dataset, group_by)
+    grouped = _grouped(dataset, data, group_by)
     prints = list(_prints([e.path for e in grouped], threads, counted))
     readable = [place for place, each in enumerate(prints) if isinstance(each, Fingerprint)]
     examples = [grouped[place] for place in readable]
@@ -105,15 +105,25 @@ def gathered(
     )
 
 
-def _grouped(dataset: Dataset, group_by: str | None) -> list[Example]:
+def _grouped(dataset: Dataset, data: Path, group_by: str | None) -> list[Example]:
+    """The examples with what a pattern finds in their paths below DATA as their group."""
     if group_by is None:
         return list(dataset.examples)
-    pattern = re.compile(group_by)
-    return [_with_group(example, pattern) for example in dataset.examples]
+    pattern, top = re.compile(group_by), os.path.abspath(os.fsdecode(data))
+    top = top if os.path.isdir(top) else os.path.dirname(top)
+    grouped = [_with_group(example, top, pattern) for example in dataset.examples]
+    found = {example.group for example in grouped}
+    if len(found - {""}) < 2:
+        raise UsageError(
+            f"Expected --group-by to tell pictures apart by their paths below {top!r}. Received: "
+            f"{group_by!r}, which finds {'the same in all' if found - {''} else 'nothing in any'} "
+            "of them."
+        )
+    return grouped
 
 
-def _with_group(example: Example, pattern: re.Pattern[str]) -> Example:
-    found = pattern.search(example.path)
+def _with_group(example: Example, top: str, pattern: re.Pattern[str]) -> Example:
+    found = pattern.search(os.path.relpath(example.path, top))
     if found is None:
         return example
     return replace(example, group=(found[1] if pattern.groups else found[0]) or "")

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -278,9 +279,10 @@ def _augmented(ground: Ground) -> tuple[page.Row, ...]:
 def _commands(folder: Path, ground: Ground) -> str:
     return "\n".join(
         [
-            f"cnnkit --config {folder / names.CONFIG} finetune {folder / names.SPLIT}",
-            f"cnnkit classify PICTURES --model {folder}",
-            f"cnnkit evaluate DATA --model {folder}",
+            f"cnnkit --config {quote(str(folder / names.CONFIG))} finetune "
+            f"{quote(str(folder / names.SPLIT))}",
+            f"cnnkit classify PICTURES --model {quote(str(folder))}",
+            f"cnnkit evaluate DATA --model {quote(str(folder))}",
         ]
     )
 

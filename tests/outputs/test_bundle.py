@@ -55,7 +55,7 @@ def test_a_folder_that_was_named() -> None:
     Path("deep/er/mine").touch()
     with pytest.raises(OutputError, match=r"new or empty.*deep/er.*'mine'\. Name another\."):
         bundle.new_run("deep/er", "x")
-    bundle.write_split(Path("deep/er"), [], [])
+    bundle.write_state(Path("deep/er"), {})
     with pytest.raises(OutputError, match=r"--resume deep/er"):
         bundle.new_run("deep/er", "x")
     Path("file").touch()

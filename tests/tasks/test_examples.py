@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnnkit.errors import InputError
+from cnnkit.errors import InputError, UsageError
 from cnnkit.tasks.examples import gathered
 
 
@@ -51,6 +51,12 @@ def test_groups_stay_together(data: Path) -> None:
     known = gathered(data, share=0.25, group_by=r"/([0-3]|[4-7])\.png")
     sides = {(each.label, Path(each.path).stem): each.split for each in known.examples}
     assert all(sides["one", str(n)] == sides["two", str(n)] for n in range(8))
+
+
+@pytest.mark.parametrize("pattern", ["patient([0-9]+)", "png"])
+def test_groups_that_tell_nothing_apart_are_a_mistake(data: Path, pattern: str) -> None:
+    with pytest.raises(UsageError, match="group-by"):
+        gathered(data, group_by=pattern)
 
 
 def test_the_split_is_one_of_contents_not_of_names(data: Path) -> None:
