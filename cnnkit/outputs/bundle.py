@@ -50,7 +50,7 @@ def new_run(out: str | os.PathLike[str] | None, stem: str) -> Path:
 def _made(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        taken = next(folder.iterdir(), None)
+        taken = min(folder.iterdir(), default=None)
     except OSError as error:
         raise OutputError(f"{folder} cannot be made: {error.strerror}.") from error
     if taken is not None:

@@ -62,7 +62,7 @@ def test_a_folder_that_was_named() -> None:
     for taken in ("file", "file/below"):
         with pytest.raises(OutputError, match="cannot be made"):
             bundle.new_run(taken, "x")
-    assert sorted(os.listdir("deep/er")) == ["mine", "split.jsonl"]
+    assert sorted(os.listdir("deep/er")) == ["checkpoints", "mine"]
 
 
 def test_runs_is_a_file() -> None:
