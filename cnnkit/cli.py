@@ -6,7 +6,7 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from types import FrameType
@@ -22,10 +22,23 @@ from cnnkit.errors import CnnkitError, OutputError
 
 INTERRUPTED, BROKEN_PIPE = 130, 141
 # In the order of a person's work; each is a command in the module of its name.
-VERBS = (
-    *("classify", "finetune", "evaluate", "extract-features", "similar", "dedupe", "export"),
-    *("sample-images", "models", "labels", "weights", "store", "cache", "bench", "doctor"),
-)
+VERBS: Mapping[str, str] = {
+    "classify": "Name what is in pictures.",
+    "finetune": "Teach a network your own classes.",
+    "evaluate": "Measure how well a network does.",
+    "extract-features": "Keep the embeddings of pictures in a store.",
+    "similar": "Find what looks alike.",
+    "dedupe": "Find pictures that are nearly the same.",
+    "export": "Write a network as another runtime's file.",
+    "sample-images": "Draw pictures in class folders.",
+    "models": "List the networks.",
+    "labels": "List the classes that a network can name.",
+    "weights": "List, fetch, check and import weight files.",
+    "store": "Look at embedding stores, check, merge and export them.",
+    "cache": "List and clear what is kept: converted networks, embeddings.",
+    "bench": "Measure how fast a network runs here.",
+    "doctor": "Say what works here, and what is missing.",
+}
 
 
 class Program(click.Group):
@@ -39,6 +52,11 @@ class Program(click.Group):
     def list_commands(self, context: click.Context) -> list[str]:
         """Every verb."""
         return list(VERBS)
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """What each verb does, without importing one."""
+        with formatter.section("Commands"):
+            formatter.write_dl([*VERBS.items()])
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         """The verb of that name."""

@@ -11,7 +11,7 @@ from cnnkit.records import BenchRow
 from cnnkit.zoo.catalog import DEFAULT_MODEL
 
 
-@click.command(short_help="Measure how fast a network runs here.")
+@click.command()
 @click.argument("model", default=DEFAULT_MODEL)
 @click.option(
     "--images",

@@ -8,7 +8,7 @@ from cnnkit.commands.talk import Talk
 from cnnkit.records import CacheRow
 
 
-@click.group(short_help="List and clear converted networks.")
+@click.group()
 @talk_options
 def cache() -> None:
     """Handle the converted networks, which openvino opens without TensorFlow.

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from cnnkit.tasks.inputs import Inputs
 
 
-@click.command(short_help="Name what is in pictures.")
+@click.command()
 @input_options
 @click.option("-m", "--model", default=DEFAULT_MODEL, help="A network; `cnnkit models` lists them.")
 @weights_option

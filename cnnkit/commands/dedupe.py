@@ -15,7 +15,7 @@ from cnnkit.commands.talk import Talk
 from cnnkit.records import Group, Keep
 
 
-@click.command(short_help="Find pictures that are nearly the same.")
+@click.command()
 @stores_option
 @click.option(
     "--threshold",

@@ -7,7 +7,7 @@ from cnnkit.commands.options import output_options, talk_options
 from cnnkit.records import Finding
 
 
-@click.command(short_help="Say what works here, and what is missing.")
+@click.command()
 @output_options
 @talk_options
 def doctor(format: str | None, output: str | None) -> None:

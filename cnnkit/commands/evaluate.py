@@ -19,7 +19,7 @@ from cnnkit.outputs.tables import raise_if_failed
 from cnnkit.records import Crops, Evaluation, Precision
 
 
-@click.command(short_help="Measure how well a network does.")
+@click.command()
 @click.argument("data")
 @click.option(
     "-m",

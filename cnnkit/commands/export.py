@@ -12,7 +12,7 @@ from cnnkit.outputs.tables import FORMATS
 from cnnkit.records import ExportedFile, ExportFormat
 
 
-@click.command(short_help="Write a network as another runtime's file.")
+@click.command()
 @click.argument("model")
 @click.argument("more", nargs=-1, metavar="[PICTURES]...")
 @click.option(

@@ -18,7 +18,7 @@ from cnnkit.commands.talk import Talk
 from cnnkit.records import Crops, Embedded, Pooling, StoredType
 
 
-@click.command(short_help="Keep the embeddings of pictures in a store.")
+@click.command()
 @input_options
 @store_option
 @click.option(

@@ -16,7 +16,7 @@ from cnnkit.records import Planned, Strategy, Trained
 _WITH_RESUME = ("resume", "threads", "checkpoint_every", "tensorboard", "format", "output")
 
 
-@click.command(short_help="Teach a network your own classes.")
+@click.command()
 @click.argument("data", required=False)
 @click.option(
     "--strategy",
@@ -28,7 +28,6 @@ _WITH_RESUME = ("resume", "threads", "checkpoint_every", "tensorboard", "format"
 @click.option(
     "-m",
     "--model",
-    default="",
     help="The network to start from; `cnnkit models` lists them.  [default: resnet50]",
 )
 @click.option("--out", metavar="RUN", help="The run's folder.  [default: runs/DATA-MODEL-NNN]")
@@ -44,6 +43,7 @@ def finetune(
     talk: Talk,
     /,
     data: str | None,
+    model: str | None,
     out: str | None,
     resume: str | None,
     plan: bool,
@@ -74,6 +74,8 @@ def finetune(
     if resume is not None:
         _refuse_other_wishes()
     from cnnkit.tasks import finetune as tasks
+
+    options["model"] = model or ""
 
     means = tasks.Means(
         threads, checkpoint_every, (), tensorboard, talk.offline, talk.download, telling(talk)

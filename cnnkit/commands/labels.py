@@ -8,7 +8,7 @@ from cnnkit.commands.talk import Talk
 from cnnkit.records import LabelRow
 
 
-@click.command(short_help="List the classes that a network can name.")
+@click.command()
 @click.argument("model")
 @click.argument("pattern", metavar="[GLOB]", default="*")
 @output_options

@@ -7,7 +7,7 @@ from cnnkit.commands.options import output_options, talk_options
 from cnnkit.records import ModelRow
 
 
-@click.command(short_help="List the networks.")
+@click.command()
 @click.argument("pattern", metavar="[GLOB]", default="*")
 @output_options
 @talk_options

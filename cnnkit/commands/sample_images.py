@@ -9,7 +9,7 @@ from cnnkit.commands.options import output_options, talk_options
 from cnnkit.records import Drawn, Style
 
 
-@click.command("sample-images", short_help="Draw pictures in class folders.")
+@click.command("sample-images")
 @click.argument("folder", metavar="OUT")
 @click.option("--classes", metavar="NAME,…", help="Which classes to draw.  [default: all]")
 @click.option("--per-class", default=10, type=click.IntRange(1), help="Pictures of each class.")

@@ -18,7 +18,7 @@ from cnnkit.commands.talk import Talk
 from cnnkit.records import Index, Metric, Neighbours
 
 
-@click.command(short_help="Find what looks alike.")
+@click.command()
 @listed_options("queries")
 @click.option(
     "--row",

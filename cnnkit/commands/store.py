@@ -10,7 +10,7 @@ from cnnkit.commands.options import output_options, store_option, stores_option,
 from cnnkit.records import Compacted, Merged, Removed, StoreInfo, StoreState, WrittenFile
 
 
-@click.group(short_help="Look at embedding stores, check, merge and export them.")
+@click.group()
 @talk_options
 def store() -> None:
     """Handle the stores that `cnnkit extract-features` makes.

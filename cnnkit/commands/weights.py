@@ -12,7 +12,7 @@ _force = click.option("--force", is_flag=True, help="Replace a file that is here
 _models = click.argument("models", nargs=-1, required=True)
 
 
-@click.group(short_help="List, fetch, check and import weight files.")
+@click.group()
 @talk_options
 def weights() -> None:
     """Handle weight files. They lie where Keras keeps them, in KERAS_HOME/models.

@@ -3,7 +3,7 @@
 import logging
 import os
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Literal, get_args
 
@@ -29,15 +29,20 @@ from cnnkit.records import (
     Runtime,
     Skipped,
 )
+from cnnkit.records import bundle as names
 from cnnkit.tasks.network import Job
 from cnnkit.tasks.overlap import learnt_from
 from cnnkit.tasks.pipeline import answered, pictures_at_once
 from cnnkit.tasks.tally import Tally
 from cnnkit.tasks.truths import truths
 from cnnkit.zoo import weights as store
+from cnnkit.zoo.bundles import is_bundle
+from cnnkit.zoo.catalog import Network
 
 log = logging.getLogger(__name__)
 Side = Literal["test", "val", "train", "all"]
+# What a file of predictions may end in where there is one already.
+_SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".txt")
 Counted = Callable[[int, int], object]
 
 
@@ -101,7 +106,7 @@ def evaluate(
     if split is not None and split not in get_args(Side):
         raise UnknownName("split", split, get_args(Side))
     if predictions is not None:
-        _refuse_overwriting(data, predictions)
+        _refuse_overwriting((data, *_own_files(job.network)), predictions)
     examples = _part(read(data), split)
     learnt = learnt_from(job.network, [each.path for each in examples], threads=job.threads)
     if learnt:
@@ -122,9 +127,25 @@ def evaluate(
     return tally.evaluation(seed)
 
 
-def _refuse_overwriting(data: str | os.PathLike[str], predictions: str | os.PathLike[str]) -> None:
-    if os.path.realpath(data) == os.path.realpath(predictions):
-        raise UsageError(f"Expected a new file for predictions. Received: {predictions}, the data.")
+def _own_files(network: Network) -> list[str]:
+    """What a training run's folder holds, and must hold on to."""
+    return [os.path.join(network.name, name) for name in names.FILES] if is_bundle(network) else []
+
+
+def _refuse_overwriting(
+    read: Iterable[str | os.PathLike[str]], predictions: str | os.PathLike[str]
+) -> None:
+    suffix = os.path.splitext(os.fspath(predictions))[1].lower()
+    if os.path.lexists(predictions) and suffix not in _SUFFIXES:
+        raise UsageError(
+            f"Expected a file for predictions that is new, or ends in {' '.join(_SUFFIXES)}. "
+            f"Received: {os.fspath(predictions)!r}."
+        )
+    for path in read:
+        if os.path.realpath(path) == os.path.realpath(predictions):
+            raise UsageError(
+                f"Expected a new file for predictions. Received: {predictions}, which is read here."
+            )
 
 
 def _part(dataset: Dataset, split: Side | None) -> Sequence[Example]:

@@ -92,6 +92,11 @@ def gathered(
     contents = tuple(each.sha256 for each in known)
     done = split(examples, contents, _near(known), share=share, seed=seed)
     present = {example.label for example in done.examples if example.split == "train"}
+    if len(present) < 2:
+        raise InputError(
+            f"Expected pictures of two classes or more to train on in {str(data)!r}. Received: "
+            f"{len(present)} in train, of {len({each.label for each in examples})} in all."
+        )
     labels = tuple(label for label in dataset.labels if label in present)
     return Examples(
         name=dataset.name,

@@ -71,9 +71,13 @@ def run_to_the_end(folder: Path, ground: Ground) -> Trained:
         best = _best(ground, judged)
         if not best.outcome.history:
             raise KeyboardInterrupt  # before there was anything to keep
+        again = None
         if ground.settings.refit and best.outcome.logits is not None and not stop():
-            best.outcome.model = _refitted(ground, judged, best)
-        trained = _trained(folder, ground, judged, best, stop(), time.monotonic() - began)
+            again = _refitted(ground, judged, best)
+        _say(best)
+        seconds = time.monotonic() - began
+        trained = _trained(folder, ground, judged, best, seconds, refit=again is not None)
+        best.outcome.model = again or best.outcome.model
         # To write it down is what Ctrl-C asks for; pressed again, it ends that too.
         _write(folder, replace(ground, stop=lambda: False), judged, best, trained)
     if not trained.interrupted:
@@ -126,18 +130,31 @@ def _judged(ground: Ground, outcome: Outcome) -> Judged:
     )
 
 
-def _refitted(ground: Ground, judged: list[Judged], best: Judged) -> "keras.Model":
-    """The kept strategy once more, on validation pictures too, for the epochs that were best."""
+def _say(best: Judged) -> None:
+    outcome = best.outcome
+    if outcome.strategy != "finetune" and not _best_epoch(outcome):
+        log.warning(
+            "No epoch of %s was better than what it started from: it has learnt nothing. "
+            "A lower --lr may help.", outcome.strategy,
+        )  # fmt: skip
+
+
+def _refitted(ground: Ground, judged: list[Judged], best: Judged) -> "keras.Model | None":
+    """The kept strategy once more, on validation pictures too, for the epochs that were best.
+
+    None where that is none of them, and where Ctrl-C ends it early.
+    """
     ends = {each.outcome.strategy: _best_epoch(each.outcome) for each in judged}
     quiet = replace(ground.telling, epoch=lambda row: None)
     whole = replace(ground, ends=ends, share=best.outcome.share, telling=quiet)
+    if not ends["bottleneck" if "bottleneck" in ends else best.outcome.strategy]:
+        return None
     try:
         model = _once_more(whole, best.outcome.strategy, ends)
     except KeyboardInterrupt:
         if not ground.stop():
             raise
-    # What Ctrl-C has ended early is no better than what there is.
-    return best.outcome.model if ground.stop() else model
+    return None if ground.stop() else model
 
 
 def _once_more(whole: Ground, strategy: Strategy, ends: Mapping[Strategy, int]) -> "keras.Model":
@@ -171,7 +188,13 @@ def _writing_history(folder: Path, ground: Ground) -> Ground:
 
 
 def _trained(
-    folder: Path, ground: Ground, judged: list[Judged], best: Judged, stopped: bool, seconds: float
+    folder: Path,
+    ground: Ground,
+    judged: list[Judged],
+    best: Judged,
+    seconds: float,
+    *,
+    refit: bool,
 ) -> Trained:
     rows = tuple(
         Compared(
@@ -199,8 +222,8 @@ def _trained(
         ece_before=best.ece_before,
         ece=best.ece,
         seconds=round(seconds, 2),
-        interrupted=stopped,
-        refit=ground.settings.refit and not stopped and best.outcome.logits is not None,
+        interrupted=ground.stop(),
+        refit=refit,
         skipped=len(ground.examples.skipped),
         strategies=rows,
         report=str(folder / names.REPORT),

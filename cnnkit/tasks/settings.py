@@ -87,6 +87,8 @@ def _refuse_odd_company(settings: Settings) -> None:
          f"--compare runs all three strategies, not {settings.strategy} alone"),
         (settings.strategy == "bottleneck" and (settings.mixup or settings.cutmix),
          "--mixup and --cutmix mix pixels: they go with --strategy finetune, scratch or auto"),
+        (settings.optimizer == "adam" and settings.weight_decay,
+         "--weight-decay goes with --optimizer adamw or sgd"),
         (settings.class_weight == "balanced" and settings.sampler == "balanced",
          "--class-weight balanced and --sampler balanced are two ways to one end"),
     )  # fmt: skip

@@ -176,6 +176,28 @@ def test_a_run_that_is_killed_and_resumed_is_the_run_that_was_not(
         np.testing.assert_array_equal(one, two)
 
 
+def test_ctrl_c_leaves_a_network_and_says_how_to_go_on(
+    cnnkit: Run, pictures: Path, tmp_path: Path
+) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cnnkit", "finetune", str(pictures), "-m", "patternnet",
+         "--strategy", "finetune", "--epochs", "2000", "--patience", "0", "--out", "run"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    rows, deadline = tmp_path / "run" / "history.jsonl", time.monotonic() + PATIENCE
+    while not rows.exists() or '"finetune"' not in rows.read_text():
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
+    assert b"finetune" in out
+    assert b"cnnkit finetune --resume run" in err
+    named = cnnkit("classify", str(pictures / "brick"), "--model", "run", cwd=tmp_path)
+    assert named.returncode == 0, named.stderr.decode()
+
+
 def _finished(folder: Path) -> bool:
     return (folder / "bundle.json").exists()
 

@@ -95,6 +95,6 @@ def test_answers_are_those_of_plain_keras_and_no_mutant_recipe_gives_them(
         np.testing.assert_allclose(answers_of(network, photos, engine), expected, atol=1e-4)
 
     for name, mutant in mutants(network).items():
-        monkeypatch.setattr("cnnkit.tasks.network.find", lambda _, mutant=mutant: mutant)
+        monkeypatch.setattr("cnnkit.zoo.bundles.find", lambda _, mutant=mutant: mutant)
         strayed = np.abs(answers_of(network, photos) - expected).max()
         assert strayed > 2e-3, f"{name}: {strayed:g}"
