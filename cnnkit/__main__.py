@@ -1,5 +1,6 @@
 """`python -m cnnkit`, and the command `cnnkit`."""
 
+import signal
 import sys
 
 
@@ -11,6 +12,9 @@ def run() -> None:
         main(prog_name="cnnkit")
     except KeyboardInterrupt:
         sys.exit(130)
+    finally:
+        # The exit code is settled: Ctrl-C while Python is put away would make another of it.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 if __name__ == "__main__":

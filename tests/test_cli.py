@@ -12,6 +12,13 @@ import pytest
 
 from tests.conftest import PATIENCE, Run, picture
 
+# The program; what it leaves takes a while to put away.
+SLOW_TO_GO = """
+import atexit, time
+atexit.register(lambda: (print("going", flush=True), time.sleep(0.5)))
+from cnnkit.__main__ import run
+run()
+"""
 RANDOM = ("--model", "mobilenet_0.25", "--weights", "none", "--format", "jsonl")
 
 
@@ -313,6 +320,17 @@ def test_ctrl_c_never_tears_a_record(tmp_path: Path, photo: Path) -> None:
         assert process.wait(PATIENCE) == 130
     assert lines
     assert all(line.endswith(b"\n") and json.loads(line)["status"] == "ok" for line in lines)
+
+
+def test_ctrl_c_after_all_is_done_makes_no_other_exit_code_of_it() -> None:
+    command = [sys.executable, "-c", SLOW_TO_GO, "models"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout and process.stderr
+        while process.stdout.readline() != b"going\n":
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.read() == b""
+        assert process.wait(PATIENCE) == 0
 
 
 def test_closed_streams_and_full_disks_are_told_clearly(cnnkit: Run, tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ class Collection:
         command += ["--store", store, *arguments]
         pipe = subprocess.PIPE
         return subprocess.Popen(
-            command, cwd=self.folder, env=self.env, stdin=pipe, stdout=pipe, **options
+            command, cwd=self.folder, env=self.env, bufsize=0, stdin=pipe, stdout=pipe, **options
         )
 
     def vectors(self, store: str) -> dict[str, NDArray[np.float32]]:
