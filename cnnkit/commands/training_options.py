@@ -99,6 +99,11 @@ _FITTING: tuple[_Decorator, ...] = (
         help="Paste parts of pictures into others, and blend their labels.",
     ),
     click.option(
+        "--contrast", type=float, default=0.0, metavar="WEIGHT",
+        help="For scratch: show two augmented copies of each picture, and let the loss bring their "
+        "embeddings together.",
+    ),
+    click.option(
         "--clip-norm", type=float, default=1.0, show_default=True,
         help="The greatest length of a gradient; 0 for any.",
     ),

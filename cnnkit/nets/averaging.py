@@ -26,18 +26,14 @@ def between(before: Sequence[NDArray[Any]], after: Sequence[NDArray[Any]], share
 
 
 def settle_between(
-    model: keras.Model,
-    before: Weights,
-    loss: Callable[[], float] | None,
-    share: float | None = None,
+    model: keras.Model, before: Weights, loss: Callable[[], float] | None
 ) -> float:
     """Give the model the best weights between those `before` and its own; the share of the way.
 
-    `loss` says how good it is with the weights that it has. Where nobody can say, it is `share`,
-    as an earlier fit found it, or the middle.
+    `loss` says how good it is with the weights that it has. Where nobody can say, it is the middle:
+    a share that few pictures had chosen did worse.
     """
-    after = model.get_weights()
-    share = _MIDDLE if share is None else share
+    after, share = model.get_weights(), _MIDDLE
     if loss is not None:
         losses = []
         for each in _SHARES:

@@ -14,9 +14,10 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from cnnkit.errors import InputError
+from cnnkit.errors import InputError, UsageError
 from cnnkit.nets import checkpoint as checkpoints
 from cnnkit.nets.checkpoint import Checkpoint, Progress
+from cnnkit.nets.contrast import nt_xent
 from cnnkit.nets.devices import distribution, placed, share_of, that_may_change
 from cnnkit.nets.mixing import Mixing
 from cnnkit.nets.optimizers import make_optimizer, policy_of, using
@@ -84,22 +85,39 @@ class Trainer:
         *,
         identity: str = "",
         devices: Sequence[str] = (),
+        embedding: str = "",
     ) -> None:
-        """`devices` share each batch (`tf.distribute.MirroredStrategy`); default: all GPUs."""
+        """`devices` share each batch (`tf.distribute.MirroredStrategy`); default: all GPUs.
+
+        `embedding` names the layer that `Fitting.contrast` acts on. Raises `UsageError` where that
+        is wished for and several devices would each see a part of the batch.
+        """
         tf.config.experimental.enable_op_determinism()
         self._fitting, self._strategy = fitting, strategy
         self._identity = identity
         self._distribution = distribution(devices)
+        if fitting.contrast and self._distribution.num_replicas_in_sync > 1:
+            raise UsageError(
+                "--contrast compares all pictures of a batch, so that one device has to see them. "
+                f"Received: {self._distribution.num_replicas_in_sync} devices. "
+                "Type CUDA_VISIBLE_DEVICES=0 before the command."
+            )
         self._policy = policy_of(fitting.arithmetic)
         self._mixing = Mixing.of(fitting)
         with self._distribution.scope():
             self.model = placed(model, self._distribution)
+            outputs = [self.model.output, *self._compared(embedding)]
+            self._answering = keras.Model(self.model.input, outputs)
             self._optimizer = make_optimizer(fitting, self._policy)
             self._optimizer.build(self.model.trainable_variables)
             self._variables = that_may_change(self.model, fitting.seed)
         self._steps, self._answers = self._compiled()
         self.progress = Progress()
         self._best = self._values()
+
+    def _compared(self, embedding: str) -> list[keras.KerasTensor]:
+        """What of the network is compared beside its answers."""
+        return [self.model.get_layer(embedding).output] if self._fitting.contrast else []
 
     def _compiled(self) -> tuple[Any, Any]:
         """Both for batches of any size: a graph made for one size rounds as others do not."""
@@ -263,9 +281,11 @@ class Trainer:
         smoothing = self._fitting.label_smoothing
         wanted = classes * (1.0 - smoothing) + smoothing / tf.cast(tf.shape(classes)[1], tf.float32)
         with tf.GradientTape() as tape:
-            logits = tf.cast(self.model(inputs, training=True), tf.float32)
+            answers = keras.tree.flatten(self._answering(inputs, training=True))
+            logits, *compared = [tf.cast(each, tf.float32) for each in answers]
             losses = tf.nn.softmax_cross_entropy_with_logits(wanted, logits) * counts
             loss = tf.reduce_sum(losses * weights) / tf.cast(total, tf.float32)
+            loss += self._fitting.contrast * sum(nt_xent(each) for each in compared)
             scaled = self._optimizer.scale_loss(loss)
         variables = self.model.trainable_variables
         self._optimizer.apply(self._clipped(tape.gradient(scaled, variables)), variables)

@@ -22,8 +22,9 @@ class Fitting:
     `warmup` is in epochs. `patience` epochs without a better validation end the run; 0 never
     does. `label_smoothing` from 0 to 1 is Szegedy et al. 2016, section 7. `clip_norm` bounds the
     length of all gradients together; 0 does not. `mixup` and `cutmix` are the alphas of Zhang et
-    al. 2018 and Yun et al. 2019; 0 is without. `last` ends it after so many of the `epochs`, 0 does
-    not: the schedule is that of all of them.
+    al. 2018 and Yun et al. 2019; 0 is without. `contrast` is the weight of a loss that brings two
+    changed copies of a picture together (Chen et al. 2020); 0 shows one copy. `last` ends it after
+    so many of the `epochs`, 0 does not: the schedule is that of all of them.
     """
 
     epochs: int
@@ -39,6 +40,7 @@ class Fitting:
     clip_norm: float = 1.0
     mixup: float = 0.0
     cutmix: float = 0.0
+    contrast: float = 0.0
     arithmetic: Arithmetic = "auto"
     seed: int = 0
 
@@ -126,6 +128,7 @@ class Settings:
     sampler: Literal["balanced", "none"] = "none"
     mixup: float = 0.0
     cutmix: float = 0.0
+    contrast: float = 0.0
     clip_norm: float = 1.0
     precision: Arithmetic = "auto"
     augment: str | None = None
@@ -162,6 +165,7 @@ class Settings:
             # Vectors are no pictures that could be mixed.
             mixup=self.mixup if pixels else 0.0,
             cutmix=self.cutmix if pixels else 0.0,
+            contrast=self.contrast,
             arithmetic=self.precision if pixels else "float32",
             seed=self.seed,
         )

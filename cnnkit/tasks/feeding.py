@@ -86,10 +86,21 @@ class Fed:
     """A source in an order: what a trainer takes its batches from, read ahead of it."""
 
     def __init__(
-        self, source: Source, order: Order, *, class_weights: Floats | None = None, ahead: int = 0
+        self,
+        source: Source,
+        order: Order,
+        *,
+        class_weights: Floats | None = None,
+        ahead: int = 0,
+        paired: bool = False,
     ) -> None:
-        """`class_weights` (classes,) multiply losses; `ahead` threads prepare coming batches."""
+        """`class_weights` (classes,) multiply losses; `ahead` threads prepare coming batches.
+
+        Where `paired`, each batch of b pictures has 2 b rows: all of them, then all of them again
+        as another epoch would show them.
+        """
         self._source, self._order, self._ahead = source, order, ahead
+        self._copies = 1 + paired
         weights = np.ones(order.classes, np.float32) if class_weights is None else class_weights
         self._weights = weights[order.truth]
 
@@ -118,11 +129,19 @@ class Fed:
             yield group
 
     def _made(self, group: list[Places], epoch: int) -> "Shown":
+        if self._copies == 1:
+            return self._once(group, epoch)
+        copies = [self._once(group, self._copies * epoch + copy) for copy in range(self._copies)]
+        return type(copies[0])(
+            *(np.concatenate(part, axis=1) for part in zip(*copies, strict=True))
+        )
+
+    def _once(self, group: list[Places], showing: int) -> "Shown":
         from cnnkit.nets.train import Shown
 
         places = np.concatenate(group)
         shape = (len(group), len(group[0]))
-        inputs = self._source.inputs(places, epoch)
+        inputs = self._source.inputs(places, showing)
         return Shown(
             inputs.reshape(*shape, *inputs.shape[1:]),
             self._order.one_hot(places).reshape(*shape, -1),

@@ -42,9 +42,17 @@ class Fitted:
 
 
 def fitted(
-    ground: Ground, model: "keras.Model", strategy: Strategy, train: Source, held: Source
+    ground: Ground,
+    model: "keras.Model",
+    strategy: Strategy,
+    train: Source,
+    held: Source,
+    embedding: str = "",
 ) -> Fitted:
-    """Train to the end, from the last checkpoint if there is one."""
+    """Train to the end, from the last checkpoint if there is one.
+
+    `embedding` names the layer that is compared where the settings say so.
+    """
     from cnnkit.nets.train import Trainer
 
     settings, fitting = ground.settings, ground.settings.fitting(strategy)
@@ -58,10 +66,12 @@ def fitted(
     )
     ahead = int(isinstance(train, Pictures))
     weights = _balance(truth, ground.classes) if settings.class_weight == "balanced" else None
-    feed = Fed(train, order, class_weights=weights, ahead=ahead)
+    feed = Fed(train, order, class_weights=weights, ahead=ahead, paired=fitting.contrast > 0)
     kept = Kept(held, ground.examples.truth(ground.held), fitting.batch_size, ahead)
     judged = kept if len(ground.held) else None
-    trainer = Trainer(model, fitting, strategy, identity=identity, devices=ground.devices)
+    trainer = Trainer(
+        model, fitting, strategy, identity=identity, devices=ground.devices, embedding=embedding
+    )
     file = ground.folder / f"{name}.npz"
     _resume(trainer, file, identity)
     history = trainer.fit(feed, judged, _watch(ground, strategy, trainer, file))
@@ -76,7 +86,7 @@ def _watch(ground: Ground, strategy: Strategy, trainer: "Trainer", file: Path) -
         checkpoint.save(moment, file)
 
     epochs = ground.settings.fitting(strategy).epochs
-    pictures = len(ground.train)
+    pictures = len(ground.train) * (1 + (ground.settings.contrast > 0))
 
     def step(done: int, loss: float, accuracy: float) -> None:
         epoch = trainer.progress.epoch + 1

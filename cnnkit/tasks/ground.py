@@ -43,7 +43,7 @@ class Ground:
     `job` is the pretrained network, None for a pattern; `recipe` how pictures come in. `folder` is
     where checkpoints lie; every `every` seconds one is due. `stop` says to end early.
     With `ends` every strategy is fitted once more, on the validation pictures too, for as many
-    epochs as these, and fine-tuned weights are `share` of the way from those before.
+    epochs as these.
     """
 
     settings: Settings
@@ -59,7 +59,6 @@ class Ground:
     tensorboard: bool = False
     stop: Callable[[], bool] = lambda: False
     ends: Mapping[Strategy, int] | None = None
-    share: float | None = None
     telling: Telling = field(default_factory=Telling)
 
     @property

@@ -99,7 +99,7 @@ def _seconds(
     """An estimate from how fast this machine multiplies matrices."""
     speed = _multiplications_per_second()
     forward = pictures * (decoding + macs / (speed * _FORWARD))
-    shown = train * settings.fitting(strategy).epochs
+    shown = train * settings.fitting(strategy).epochs * (1 + (settings.contrast > 0))
     step = _BACKWARD * macs / (speed * _TRAINING)
     if strategy == "bottleneck":
         return forward * (1 + settings.views) + shown * 2e-5

@@ -146,7 +146,6 @@ def _refitted(ground: Ground, judged: list[Judged], best: Judged) -> "keras.Mode
     """
     ends = {each.outcome.strategy: _best_epoch(each.outcome) for each in judged}
     quiet = replace(ground.telling, epoch=lambda row: None)
-    # A share of the way that few pictures chose is not carried over: the middle held up better.
     whole = replace(ground, ends=ends, telling=quiet)
     if not ends["bottleneck" if "bottleneck" in ends else best.outcome.strategy]:
         return None

@@ -113,7 +113,7 @@ def finetuned(ground: Ground, start: Outcome) -> Outcome:
     before = part.get_weights()
     done = fitted(ground, part, "finetune", *sources)
     judge = done.loss if done.held else None
-    share = settle_between(done.trainer.model, before, judge, ground.share)
+    share = settle_between(done.trainer.model, before, judge)
     log.info("The weights are %.0f %% of the way from the bottleneck's.", 100 * share)
     if done.trainer.model is not part:
         part.set_weights(done.trainer.model.get_weights())
@@ -151,6 +151,7 @@ def scratch(ground: Ground) -> Outcome:
         ground, model, "scratch",
         ground.pictures(ground.train, augmented=True),
         ground.pictures(ground.held, augmented=False),
+        embedding,
     )  # fmt: skip
     if done.trainer.model is not model:
         model.set_weights(done.trainer.model.get_weights())

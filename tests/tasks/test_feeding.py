@@ -116,6 +116,28 @@ def test_what_is_shown_of_a_picture() -> None:
     np.testing.assert_array_equal(plain.weights, np.ones((1, 7)))
 
 
+@pytest.mark.parametrize("bytes_each", [4, 1 << 40])
+def test_pairs_are_a_batch_and_then_the_same_batch_in_another_showing(bytes_each: int) -> None:
+    truth = np.array([2, 0, 1, 2, 2, 0, 1])
+    source = Places(bytes_each)
+    weights = np.array([1, 2, 0.5], np.float32)
+    fed = Fed(source, Order(truth, 3, 3, 0), class_weights=weights, paired=True)
+    plain = [
+        each for group in Fed(Places(), Order(truth, 3, 3, 0)).shown(4, 0) for each in group.inputs
+    ]
+    groups = list(fed.shown(4, 0))
+    shown = [each for group in groups for each in group.inputs]
+    assert fed.steps == 2
+    for paired, once in zip(shown, plain, strict=True):
+        np.testing.assert_array_equal(paired, np.concatenate([once, once]))
+    for group in groups:
+        places = group.inputs[..., 0].astype(int)
+        np.testing.assert_array_equal(group.classes, np.eye(3)[truth[places]])
+        np.testing.assert_array_equal(group.weights, weights[truth[places]])
+    list(fed.shown(5, 0))
+    assert {showing for _, showing in source.asked} == {8, 9, 10, 11}
+
+
 def test_small_batches_come_many_at_once() -> None:
     truth = np.zeros(1001, np.int64)
     small = Fed(Places(4), Order(truth, 1, 10, 0))

@@ -78,6 +78,22 @@ def test_a_pattern_is_trained_from_nothing(data: Path, tmp_path: Path) -> None:
     assert {each.label for each in answer.predictions} == set(CLASSES)  # type: ignore[union-attr]
 
 
+def test_two_copies_of_each_picture_may_be_brought_together(
+    data: Path, tmp_path: Path, augmentation: str
+) -> None:
+    told: list[Step] = []
+    runs = {}
+    for contrast in (0.0, 0.5):
+        done = finetune(
+            data, out=tmp_path / str(contrast), model="patternnet", strategy="scratch", epochs=2,
+            contrast=contrast, augment=augmentation, means=Means(telling=Telling(step=told.append)),
+        )  # fmt: skip
+        runs[contrast] = (tmp_path / done.run / "history.jsonl").read_text()
+    assert {step.pictures for step in told} == {24, 48}
+    assert told[-1].done == 48
+    assert runs[0.0] != runs[0.5]
+
+
 def test_scores_are_those_of_plain_keras_on_the_same_pixels(data: Path, tmp_path: Path) -> None:
     import keras
 

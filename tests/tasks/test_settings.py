@@ -39,6 +39,10 @@ def test_vectors_are_never_mixed() -> None:
         {"no_such_option": 1}, {"group_by": "("}, {"views": 2}, {"arch": "INPUT -> FC"},
         {"unfreeze": "all", "strategy": "scratch"}, {"compare": True, "strategy": "bottleneck"},
         {"mixup": 1.0, "strategy": "bottleneck"},
+        {"contrast": 0.5}, {"contrast": 0.5, "strategy": "scratch"},
+        {"contrast": 0.5, "strategy": "finetune", "augment": "a.toml"},
+        {"contrast": 0.5, "strategy": "scratch", "augment": "a.toml", "mixup": 0.2},
+        {"contrast": -0.5, "strategy": "scratch", "augment": "a.toml"},
         {"class_weight": "balanced", "sampler": "balanced"},
     ],
 )  # fmt: skip
