@@ -4,6 +4,7 @@ Flat means that every layer stands in one graph, under the name that it has in i
 can be frozen, cut at, and looked into by name, whoever opens the file.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +20,7 @@ from cnnkit.nets.build import build
 from cnnkit.records import Recipe
 from cnnkit.zoo.catalog import Network
 
+Scaling = Callable[[keras.KerasTensor], keras.KerasTensor]
 HEADS = ("linear", "mlp")
 LOGITS = "logits"
 # The hidden layer and the dropout of the Keras blog's bottleneck classifier ("Building powerful
@@ -73,13 +75,20 @@ def backbone(network: Network, weights: Path | None, *, top: bool, seed: int = 0
     return keras.Model(model.input, embedding, name=model.name)
 
 
-def classifier(trunk: keras.Model, recipe: Recipe, top: keras.Model | None = None) -> keras.Model:
+def classifier(
+    trunk: keras.Model,
+    recipe: Recipe,
+    top: keras.Model | None = None,
+    scaling: Scaling | None = None,
+) -> keras.Model:
     """float32 RGB pixels (n, H, W, 3) from 0 to 255 → what `top` answers: the recipe is inside.
 
     Without `top` that is what `trunk` answers. Its layers are copies of those of `trunk` and `top`.
+    `scaling` takes the place of the recipe's.
     """
     pixels = keras.Input((recipe.height, recipe.width, 3), name="pixels")
-    answers = _through(trunk, _scaled(pixels, recipe))
+    scaled = _scaled(pixels, recipe) if scaling is None else scaling(pixels)
+    answers = _through(trunk, scaled)
     if top is not None:
         answers = _through(top, answers)
     return flat(keras.Model(pixels, answers, name=trunk.name))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnkit.errors import InputError, UsageError
-from cnnkit.images.augment import Augmentation, read_augmentation
+from cnnkit.images.augment import Augmentation, Standardisation, read_for_training
 from cnnkit.outputs import bundle
 from cnnkit.records import (
     Example,
@@ -32,6 +32,7 @@ from cnnkit.zoo.bundles import find, is_bundle
 from cnnkit.zoo.catalog import DEFAULT_MODEL
 
 log = logging.getLogger(__name__)
+Changes = tuple[Augmentation | None, Standardisation | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ def finetune(
     means = means or Means()
     settings = checked(data, options)
     job, recipe = network_of(settings, means)
-    augmentation = _augmentation(settings)
+    changes = changes_of(settings, recipe)
     if job:
         job.weights_path()  # what cannot be had is said before anything is made
     examples = examples_of(settings, means)
@@ -86,7 +87,7 @@ def finetune(
     if settings.augment:
         settings = replace(settings, augment=bundle.keep_copy(folder, settings.augment))
     _begin(folder, settings, examples)
-    ground = _ground(folder, settings, examples, job, recipe, augmentation, means)
+    ground = _ground(folder, settings, examples, job, recipe, changes, means)
     try:
         return run_to_the_end(folder, ground)
     except UsageError:  # such as a layer that the network has not: nothing to go on with
@@ -106,10 +107,8 @@ def resume(run: str | os.PathLike[str], *, means: Means | None = None) -> Traine
     if settings.augment and own.is_file():  # wherever the run lies by now
         settings = replace(settings, augment=str(own))
     job, recipe = network_of(settings, means)
-    augmentation = _augmentation(settings)
-    return run_to_the_end(
-        folder, _ground(folder, settings, examples, job, recipe, augmentation, means)
-    )
+    changes = changes_of(settings, recipe)
+    return run_to_the_end(folder, _ground(folder, settings, examples, job, recipe, changes, means))
 
 
 def network_of(settings: Settings, means: Means) -> tuple[Job | None, Recipe]:
@@ -174,8 +173,24 @@ def _say(examples: Examples) -> None:
         )  # fmt: skip
 
 
-def _augmentation(settings: Settings) -> Augmentation | None:
-    return read_augmentation(settings.augment) if settings.augment else None
+def changes_of(settings: Settings, recipe: Recipe) -> Changes:
+    """What `--augment` says of pictures, and what of tensors.
+
+    Raises `InputError` for a file that cannot be read, `UsageError` for one that makes no sense,
+    and for tensors that weights which are trained already would not know.
+    """
+    if not settings.augment:
+        return None, None
+    augmentation, standardisation = read_for_training(settings.augment)
+    if standardisation and settings.strategy != "scratch":
+        raise UsageError(
+            f"{settings.augment}: rescale, samplewise_…, featurewise_… and zca_… say what numbers "
+            "a network is given. Weights that are trained already expect those that they were "
+            "trained on, and get them. Leave these out, or type --strategy scratch."
+        )
+    if standardisation:
+        standardisation.refuse_too_large(recipe.height, recipe.width)
+    return augmentation, standardisation
 
 
 def _ground(
@@ -184,7 +199,7 @@ def _ground(
     examples: Examples,
     job: Job | None,
     recipe: Recipe,
-    augmentation: Augmentation | None,
+    changes: Changes,
     means: Means,
 ) -> Ground:
     return Ground(
@@ -192,10 +207,11 @@ def _ground(
         examples=examples,
         job=job,
         recipe=recipe,
-        augmentation=augmentation,
+        augmentation=changes[0],
+        standardisation=changes[1],
         threads=means.threads or available_cores(),
         folder=folder / names.CHECKPOINTS,
-        identity=identity_of(settings, examples, augmentation),
+        identity=identity_of(settings, examples, changes),
         every=means.checkpoint_every,
         devices=means.devices,
         tensorboard=means.tensorboard,

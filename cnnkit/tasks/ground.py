@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cnnkit.images.augment import Augmentation
+from cnnkit.images.augment import Augmentation, Standardisation
 from cnnkit.records import EpochRow, Recipe, Settings, Strategy
 from cnnkit.tasks.examples import Examples
 from cnnkit.tasks.features import Features, View, features
@@ -51,6 +51,7 @@ class Ground:
     job: Job | None
     recipe: Recipe
     augmentation: Augmentation | None
+    standardisation: Standardisation | None
     threads: int
     folder: Path
     identity: str

@@ -8,7 +8,7 @@ import numpy as np
 
 from cnnkit.images.loading import loader
 from cnnkit.records import Planned, Recipe, Settings, Strategy
-from cnnkit.tasks.finetune import Means, examples_of, network_of
+from cnnkit.tasks.finetune import Means, changes_of, examples_of, network_of
 from cnnkit.tasks.inputs import Path
 from cnnkit.tasks.network import Job
 from cnnkit.tasks.settings import checked
@@ -32,6 +32,7 @@ def plan(data: Path, *, means: Means | None = None, **options: Any) -> Planned:
     means = means or Means()
     settings = checked(data, options)
     job, recipe = network_of(settings, means)
+    changes_of(settings, recipe)
     examples = examples_of(settings, means)
     strategies = _strategies(settings)
     parameters, macs = _size(settings, job, recipe, len(examples.labels))

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cnnkit.images.augment import Augmentation
+from cnnkit.images.augment import Augmentation, Standardisation
 from cnnkit.metrics.accuracy import hits
 from cnnkit.metrics.bootstrap import interval
 from cnnkit.metrics.calibration import (
@@ -51,9 +51,13 @@ class Judged:
     ece: float | None = None
 
 
-def identity_of(settings: Settings, examples: Examples, augmentation: Augmentation | None) -> str:
+def identity_of(
+    settings: Settings,
+    examples: Examples,
+    changes: tuple[Augmentation | None, Standardisation | None],
+) -> str:
     """A hash of all that decides what comes of a run; where its pictures lie does not."""
-    told = asdict(settings) | {"data": "", "augment": repr(augmentation)}
+    told = asdict(settings) | {"data": "", "augment": repr(changes)}
     rows = [(each.label, each.split) for each in examples.examples]
     text = json.dumps([told, examples.contents, rows, examples.labels])
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()

@@ -10,13 +10,15 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cnnkit.images.augment.standardise import statistics
 from cnnkit.records import EpochRow, Recipe, Strategy
 from cnnkit.tasks.features import Features
-from cnnkit.tasks.feeding import Floats, Rows, Source
+from cnnkit.tasks.feeding import Floats, Kept, Rows, Source
 from cnnkit.tasks.fitting import fitted
 from cnnkit.tasks.ground import Ground
 from cnnkit.tasks.settings import pattern_recipe
@@ -24,6 +26,7 @@ from cnnkit.tasks.settings import pattern_recipe
 if TYPE_CHECKING:
     import keras
 
+    from cnnkit.nets.classifier import Scaling
 
 log = logging.getLogger(__name__)
 # Bytes of a trunk's feature maps that may be kept on disk, so that only what trains has to run.
@@ -128,25 +131,25 @@ def scratch(ground: Ground) -> Outcome:
     from cnnkit.nets.classifier import backbone, classifier, head
 
     began, settings = time.monotonic(), ground.settings
+    scaling = _scaling(ground)
     if settings.arch:
         from cnnkit.nets.pattern import build_pattern
         from cnnkit.zoo.patterns import embedding_layer
 
         ground = replace(ground, recipe=pattern_recipe(settings))
-
         text = settings.arch
         trunk = build_pattern(
             text, height=ground.recipe.height, width=ground.recipe.width,
             classes=ground.classes, activation=None, seed=settings.seed,
         )  # fmt: skip
-        model, embedding = classifier(trunk, ground.recipe), embedding_layer(text)
+        model, embedding = classifier(trunk, ground.recipe, None, scaling), embedding_layer(text)
         features = int(np.prod(model.get_layer(embedding).output.shape[1:]))
     else:
         network = ground.pretrained.network
         trunk = backbone(network, None, top=True, seed=settings.seed)
         features, embedding = network.features, network.embedding
         top = head(settings.head, features, ground.classes, seed=settings.seed)
-        model = classifier(trunk, ground.recipe, top)
+        model = classifier(trunk, ground.recipe, top, scaling)
     done = fitted(
         ground, model, "scratch",
         ground.pictures(ground.train, augmented=True),
@@ -159,6 +162,21 @@ def scratch(ground: Ground) -> Outcome:
         "scratch", model, embedding, features, done.history, done.logits(),
         time.monotonic() - began, recipe=ground.recipe,
     )  # fmt: skip
+
+
+def _scaling(ground: Ground) -> "Scaling | None":
+    """What the settings put in the place of the recipe's scaling, fitted to training pictures."""
+    wanted = ground.standardisation
+    if wanted is None:
+        return None
+
+    from cnnkit.nets.standardise import standardised
+
+    places, batch = ground.train, ground.settings.batch_size
+    source = ground.pictures(places, augmented=False)
+    held = Kept(source, ground.examples.truth(places), batch, ahead=1)
+    known = statistics(held.inputs, wanted)
+    return partial(standardised, wanted=wanted, known=known)
 
 
 def _parted(ground: Ground, known: Features) -> tuple[Floats, Floats]:

@@ -78,6 +78,47 @@ def test_a_pattern_is_trained_from_nothing(data: Path, tmp_path: Path) -> None:
     assert {each.label for each in answer.predictions} == set(CLASSES)  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize(
+    ("text", "layers"),
+    [
+        ("rescale = 0.5\nrotation_range = 9", {"rescale"}),
+        ("zca_whitening = true", {"featurewise_normalization", "zca_whitening"}),
+    ],
+)
+def test_what_tensors_go_through_is_inside_the_network(
+    data: Path, tmp_path: Path, text: str, layers: set[str]
+) -> None:
+    import keras
+
+    file, run = tmp_path / "tensors.toml", tmp_path / "run"
+    file.write_text(f"[augment]\n{text}\n")
+    finetune(data, out=run, strategy="scratch", arch=PATTERN, epochs=2, augment=file)
+    model = keras.models.load_model(run / "model.keras", compile=False)
+    names = {layer.name for layer in model.layers}
+    assert layers <= names and "recipe_scaling" not in names
+    [answer] = classify(next((data / "brick").iterdir()), model=str(run), top=3)
+    assert sum(each.score for each in answer.predictions) == pytest.approx(1, abs=1e-3)  # type: ignore[union-attr,misc]
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"strategy": "bottleneck", "model": "patternnet"}, "that are trained already"),
+        ({"strategy": "scratch", "model": "patternnet"}, "at most 32 × 32"),
+    ],
+)
+def test_tensors_that_do_not_suit_are_refused_before_anything_is_made(
+    data: Path, tmp_path: Path, options: dict[str, Any], reason: str
+) -> None:
+    file = tmp_path / "tensors.toml"
+    file.write_text("zca_whitening = true\n")
+    with pytest.raises(UsageError, match=reason):
+        finetune(data, out=tmp_path / "run", augment=file, **options)
+    with pytest.raises(UsageError, match=reason):
+        plan(data, augment=file, **options)
+    assert not (tmp_path / "run").exists()
+
+
 def test_two_copies_of_each_picture_may_be_brought_together(
     data: Path, tmp_path: Path, augmentation: str
 ) -> None:

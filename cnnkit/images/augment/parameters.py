@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -93,6 +94,19 @@ def read_augmentation(path: str, *, besides: Collection[str] = ()) -> Augmentati
     `InputError` for a file that cannot be read, `UsageError` for one that is no TOML, holds no
     parameter or holds some at both places, and whatever `Augmentation.of` raises.
     """
+    table = parameter_table(path)
+    ours = {key: value for key, value in table.items() if key.replace("-", "_") not in besides}
+    if not ours:
+        raise UsageError(
+            f"{path}: expected a parameter of the augmentation, such as rotation_range = 40, at "
+            "the top level or under [augment]. Received none."
+        )
+    with naming(path):
+        return Augmentation.of(ours)
+
+
+def parameter_table(path: str) -> dict[str, Any]:
+    """What a TOML file has under [augment], or else at its top level; raises what reading does."""
     content = _content(path)
     top = {key: value for key, value in content.items() if not isinstance(value, dict)}
     table = content.get("augment", top)
@@ -104,14 +118,14 @@ def read_augmentation(path: str, *, besides: Collection[str] = ()) -> Augmentati
             f"{path}: expected every parameter under [augment]. Received {', '.join(doubled)} at "
             "the top level too: move them below the line [augment]."
         )
-    ours = {key: value for key, value in table.items() if key.replace("-", "_") not in besides}
-    if not ours:
-        raise UsageError(
-            f"{path}: expected a parameter of the augmentation, such as rotation_range = 40, at "
-            "the top level or under [augment]. Received none."
-        )
+    return table
+
+
+@contextmanager
+def naming(path: str) -> Iterator[None]:
+    """Begin the message of a `UsageError` with the file that it is about."""
     try:
-        return Augmentation.of(ours)
+        yield
     except UsageError as error:
         error.args = (f"{path}: {error}",)
         raise
@@ -136,13 +150,14 @@ def _of_tensors(name: str) -> str:
     )
 
 
-def _refused(name: str, expected: str, value: Any) -> UsageError:
+def refused(name: str, expected: str, value: Any) -> UsageError:
+    """The error for a value that makes no sense."""
     received = repr(value)
     received = received if len(received) <= 60 else f"{received[:60]}…"
     return UsageError(f"{name}: expected {expected}. Received: {received}.")
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
     """Whether this is a number as TOML knows it; True is none."""
     return type(value) in (int, float)
 
@@ -151,8 +166,8 @@ def _number(highest: float, unit: str) -> Callable[[str, Any], float]:
     """A check for a number from 0 to `highest`; NaN is within no bounds."""
 
     def check(name: str, value: Any) -> float:
-        if not _is_number(value) or not 0 <= value <= highest:
-            raise _refused(name, f"a number of {unit}, 0 to {highest:g}", value)
+        if not is_number(value) or not 0 <= value <= highest:
+            raise refused(name, f"a number of {unit}, 0 to {highest:g}", value)
         return float(value)
 
     return check
@@ -160,23 +175,23 @@ def _number(highest: float, unit: str) -> Callable[[str, Any], float]:
 
 def _pair(lowest: float, highest: float, name: str, value: Any, expected: str) -> Any:
     """Two numbers in order, above `lowest` or equal to it where that is 0, up to `highest`."""
-    fits = isinstance(value, list | tuple) and len(value) == 2 and all(map(_is_number, value))
+    fits = isinstance(value, list | tuple) and len(value) == 2 and all(map(is_number, value))
     if not fits or not lowest <= value[0] <= value[1] <= highest:
-        raise _refused(name, expected, value)
+        raise refused(name, expected, value)
     return float(value[0]), float(value[1])
 
 
 def _shift(name: str, value: Any) -> Shift:
-    if _is_number(value) and 0 <= value <= _PIXELS:
+    if is_number(value) and 0 <= value <= _PIXELS:
         return value  # type: ignore[no-any-return]
-    several = isinstance(value, list | tuple) and len(value) > 0 and all(map(_is_number, value))
+    several = isinstance(value, list | tuple) and len(value) > 0 and all(map(is_number, value))
     if several and all(-_PIXELS <= each <= _PIXELS for each in value):
         return tuple(value)
     expected = (
         f"a share such as 0.2, a number of pixels up to {_PIXELS}, or a list of numbers to choose "
         "from such as [-8, 8]"
     )
-    raise _refused(name, expected, value)
+    raise refused(name, expected, value)
 
 
 def _zoom(name: str, value: Any) -> tuple[float, float]:
@@ -184,7 +199,7 @@ def _zoom(name: str, value: Any) -> tuple[float, float]:
         "a share from 0 to below 1 such as 0.2, or the lowest and the highest factor such as "
         f"[0.8, 1.2], each above 0 and at most {_ZOOM:g}"
     )
-    if _is_number(value) and 0 <= value < 1:
+    if is_number(value) and 0 <= value < 1:
         return 1.0 - value, 1.0 + value
     # The smallest factor there is: 0 would draw one point of the picture over all of it.
     return _pair(1e-6, _ZOOM, name, value, expected)  # type: ignore[no-any-return]
@@ -197,21 +212,22 @@ def _brightness(name: str, value: Any) -> tuple[float, float] | None:
     return _pair(0.0, _BRIGHTNESS, name, value, expected)  # type: ignore[no-any-return]
 
 
-def _yes_or_no(name: str, value: Any) -> bool:
+def yes_or_no(name: str, value: Any) -> bool:
+    """A check for a truth value."""
     if not isinstance(value, bool):
-        raise _refused(name, "true or false", value)
+        raise refused(name, "true or false", value)
     return value
 
 
 def _fill_mode(name: str, value: Any) -> str:
     if value not in FILL_MODES:
-        raise _refused(name, f"one of {', '.join(FILL_MODES)}", value)
+        raise refused(name, f"one of {', '.join(FILL_MODES)}", value)
     return str(value)
 
 
 def _order(name: str, value: Any) -> int:
     if type(value) is not int or not 0 <= value <= 5:
-        raise _refused(name, "a whole number, 0 (nearest) or 1 (bilinear) up to 5", value)
+        raise refused(name, "a whole number, 0 (nearest) or 1 (bilinear) up to 5", value)
     return value
 
 
@@ -221,8 +237,8 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "height_shift_range": _shift,
     "shear_range": _number(89, "degrees"),
     "zoom_range": _zoom,
-    "horizontal_flip": _yes_or_no,
-    "vertical_flip": _yes_or_no,
+    "horizontal_flip": yes_or_no,
+    "vertical_flip": yes_or_no,
     "brightness_range": _brightness,
     "channel_shift_range": _number(255, "grey levels"),
     "fill_mode": _fill_mode,
