@@ -107,7 +107,7 @@ def evaluate(
     from cnnkit.tasks.evaluate import evaluate as run
     from cnnkit.tasks.gates import Gate
 
-    _refuse_one_file_for_two(output, data, options["predictions"])
+    _refuse_one_file_for_two(output, data, options["predictions"], baseline)
     gate = Gate.of(min_accuracy=min_accuracy, baseline=baseline, max_drop=max_drop)
     failed, bar = Counter[bool](), talk.bar("pictures")
 
@@ -130,10 +130,10 @@ def evaluate(
     raise_if_failed(failed.total(), failed[True])
 
 
-def _refuse_one_file_for_two(output: str | None, data: str, predictions: str | None) -> None:
+def _refuse_one_file_for_two(output: str | None, *named: str | None) -> None:
     """Answers must not be written over what they are about, or over each other."""
     if output is None or (os.path.exists(output) and not os.path.isfile(output)):
         return
-    others = [os.path.realpath(other) for other in (data, predictions) if other is not None]
+    others = [os.path.realpath(other) for other in named if other is not None]
     if os.path.realpath(output) in others:
         raise click.UsageError(f"Expected a file of its own after -o. Received: {output}.")

@@ -79,8 +79,8 @@ def _from_folder(top: str, notices: Notices) -> list[Example]:
     if named and not others:
         raise InputError(
             f"The folder {top!r} has {', '.join(named)}, but no train with class folders in it "
-            f"that can be read.\n"
-            f"{LAYOUTS}"
+            f"that can be read. To evaluate on one of them, name it itself: "
+            f"{os.path.join(top, named[0])}\n{LAYOUTS}"
         )
     return [e for name in names for e in _labelled(top, name, "", notices)]
 

@@ -25,9 +25,7 @@ def between(before: Sequence[NDArray[Any]], after: Sequence[NDArray[Any]], share
     ]
 
 
-def settle_between(
-    model: keras.Model, before: Weights, loss: Callable[[], float] | None
-) -> float:
+def settle_between(model: keras.Model, before: Weights, loss: Callable[[], float] | None) -> float:
     """Give the model the best weights between those `before` and its own; the share of the way.
 
     `loss` says how good it is with the weights that it has. Where nobody can say, it is the middle:

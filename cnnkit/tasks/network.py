@@ -26,6 +26,8 @@ from cnnkit.zoo.labels import Labels, numbered_labels
 from cnnkit.zoo.tensors import tensor_shapes
 
 _Word = TypeVar("_Word", bound=str)
+# What may stand for weights beside the path of a file.
+WEIGHT_WORDS = ("imagenet", "none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +244,7 @@ def _one_of(name: str, value: _Word | None, known: Sequence[_Word], own: _Word) 
 
 
 def _check_weights(weights: str) -> None:
-    if weights in ("imagenet", "none"):
+    if weights in WEIGHT_WORDS:
         return
     if not os.path.isfile(weights):
         raise UsageError(

@@ -3,12 +3,13 @@
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, get_args
 
 from cnnkit.errors import UnknownName, UsageError
 from cnnkit.records import Arithmetic, Head, Optimizer, Recipe, Schedule, Settings, Strategy
 from cnnkit.tasks.inputs import Path
+from cnnkit.tasks.network import WEIGHT_WORDS
 from cnnkit.tasks.wishes import whole
 from cnnkit.zoo import patterns
 from cnnkit.zoo.catalog import PIXELS
@@ -46,6 +47,8 @@ def checked(data: Path, options: Mapping[str, Any]) -> Settings:
         if name not in known:
             raise UnknownName("option", name, known)
     settings = Settings(os.path.abspath(os.fsdecode(data)), **options)
+    if settings.weights not in WEIGHT_WORDS:  # a file, from wherever the run is gone on with
+        settings = replace(settings, weights=os.path.abspath(settings.weights))
     for name, words in _WORDS.items():
         if getattr(settings, name) not in words:
             raise UnknownName(name, str(getattr(settings, name)), words)

@@ -82,6 +82,7 @@ def test_pictures_that_cannot_be_read_end_with_three_and_a_gate_with_four(cnnkit
         (("--baseline", "absent.json"), 1, "cannot be read as a baseline"),
         (("--split", "test"), 2, "Received: 4 of no split"),
         (("-m", "resnet50", "-w", "none"), 2, "resnet50 knows none of the classes"),
+        (("-o", "m.json", "--baseline", "m.json"), 2, "a file of its own after -o"),
         (("-o", "p.jsonl", "--predictions", "./p.jsonl"), 2, "a file of its own after -o"),
         (("--predictions", "no/p.jsonl"), 1, "cannot be written"),
     ],

@@ -267,9 +267,7 @@ class TestSplitFolders:
     )
     def test_they_need_train_with_classes(self, names: tuple[str, ...]) -> None:
         touch(*(f"d/{name}" for name in names))
-        with pytest.raises(
-            InputError, match=r"no train with class folders in it that can be read.\nExpected"
-        ):
+        with pytest.raises(InputError, match=r"no train with class folders in it that can be read"):
             read("d")
 
     def test_a_class_may_be_called_like_a_split(self) -> None:

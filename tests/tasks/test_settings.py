@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,6 +28,14 @@ def test_vectors_are_never_mixed() -> None:
     settings = checked("data", {"mixup": 0.2, "cutmix": 1.0})
     assert settings.fitting("bottleneck").mixup == settings.fitting("bottleneck").cutmix == 0
     assert (settings.fitting("finetune").mixup, settings.fitting("finetune").cutmix) == (0.2, 1.0)
+
+
+def test_a_weight_file_is_known_wherever_the_run_is_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert checked("data", {"weights": "w.h5"}).weights == str(tmp_path / "w.h5")
+    assert checked("data", {"weights": "none"}).weights == "none"
 
 
 @pytest.mark.parametrize(
