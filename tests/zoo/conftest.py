@@ -2,11 +2,13 @@
 
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from cnnkit.zoo import download
 from tests.zoo.mirror import Mirror, serving
+from tests.zoo.net_file import NAME, WHOLE
 
 
 @pytest.fixture
@@ -28,3 +30,10 @@ def no_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(socket, "socket", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+@pytest.fixture
+def target(tmp_path: Path, mirror: Mirror) -> Path:
+    """Where the file that the mirror has will be."""
+    mirror.files[NAME] = WHOLE
+    return tmp_path / "models" / NAME
