@@ -33,6 +33,7 @@ class Pictures:
     augmentation: Augmentation | None = None
     seed: int = 0
     _kept: dict[int, Pixels] = field(default_factory=dict)
+    _pool: ThreadPoolExecutor | None = None
 
     @property
     def bytes_each(self) -> int:
@@ -44,9 +45,16 @@ class Pictures:
 
         Raises `InputError` for one that has become unreadable since the run began.
         """
-        with ThreadPoolExecutor(self.threads, thread_name_prefix="decode") as pool:
-            shown = pool.map(lambda place: self._shown(int(place), epoch), places.tolist())
-            return np.stack(list(shown)).astype(np.float32)
+        made = np.empty((len(places), self.recipe.height, self.recipe.width, 3), np.float32)
+
+        def fill(row: int) -> None:
+            made[row] = self._shown(int(places[row]), epoch)
+
+        # The same threads every time: each has memory of its own that it transforms pictures in.
+        self._pool = self._pool or ThreadPoolExecutor(self.threads, thread_name_prefix="decode")
+        for _ in self._pool.map(fill, range(len(places))):
+            pass  # what one of them raises is raised here
+        return made
 
     def _shown(self, place: int, epoch: int | None) -> Pixels:
         pixels = self._pixels(place)

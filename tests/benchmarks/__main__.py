@@ -7,6 +7,7 @@ Arguments are those of `tests.benchmarks.end_to_end`.
 import sys
 
 from tests.benchmarks import (
+    augment_speed,
     drawer_speed,
     end_to_end,
     finetune_speed,
@@ -22,6 +23,7 @@ if __name__ == "__main__":
     search_speed.main(sys.argv[at : at + 2])
     store_speed.main([])
     finetune_speed.main([])
+    augment_speed.main([])
     flower_folds.main([])
     drawer_speed.main()
     patternnet_quality.main([])

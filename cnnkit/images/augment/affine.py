@@ -12,6 +12,8 @@ centre. Two habits of that function are kept, since the numbers are to be its nu
 
 from __future__ import annotations
 
+import math
+import threading
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -32,6 +34,8 @@ Places = NDArray[np.float64]
 _TILE = 256
 # OpenCV's remap refuses sides that a signed 16-bit number does not hold.
 _LONGEST = 32766
+# Pixels of a picture that is held in float32 as a whole, 12 bytes each.
+_FEW = 1 << 20
 
 
 def matrix(drawn: Drawn, height: int, width: int) -> Places:
@@ -50,7 +54,12 @@ def matrix(drawn: Drawn, height: int, width: int) -> Places:
 
 
 def warped(
-    pixels: Pixels, drawn: Drawn, augmentation: Augmentation, *, truncated: float | None = None
+    pixels: Pixels,
+    drawn: Drawn,
+    augmentation: Augmentation,
+    *,
+    truncated: float | None = None,
+    passing: bool = False,
 ) -> Values:
     """Turn, shift, shear and zoom a picture in one interpolation.
 
@@ -64,6 +73,8 @@ def warped(
         truncated: where the caller is going to cut fractions off, the grey levels that it adds
             before. Pixels that are then so near a whole level that a thousandth would decide are
             interpolated in float64, and equal scipy's.
+        passing: whether the result is done with before this thread's next call, which may then
+            write over it.
 
     Returns:
         A new array, float32 (H, W, C); within 0 to 255 for orders 0 and 1.
@@ -77,9 +88,14 @@ def warped(
     places = matrix(drawn, height, width)
     if augmentation.interpolation_order > 1:
         return _spline(pixels, places, augmentation)
-    values = np.empty(pixels.shape, np.float32)
+    small = height * width <= _FEW
+    # Once for all tiles, which need overlapping pieces of it.
+    source = _scratch.picture(pixels) if small else pixels
+    values = (
+        _scratch.result(pixels.shape) if passing and small else np.empty(pixels.shape, np.float32)
+    )
     for tile in _tiles(height, width):
-        values[tile] = _tile(pixels, places, tile, augmentation, truncated)
+        _fill_tile(values[tile], source, places, tile, augmentation, truncated)
     return values
 
 
@@ -89,66 +105,117 @@ def _tiles(height: int, width: int) -> Iterator[tuple[slice, slice]]:
             yield slice(top, min(top + _TILE, height)), slice(left, min(left + _TILE, width))
 
 
-def _tile(
-    pixels: Pixels,
+class _Scratch(threading.local):
+    """What a thread computes places in, tile after tile: new memory takes longer than the sums."""
+
+    def __init__(self) -> None:
+        self._places = np.empty((3, _TILE * _TILE), np.float64)
+        self._maps = np.empty((2, _TILE * _TILE), np.float32)
+        self._picture = np.empty(0, np.float32)
+        self._result = np.empty(0, np.float32)
+
+    def places(self, shape: tuple[int, ...]) -> Places:
+        """Three arrays of this shape, float64."""
+        return self._places[:, : math.prod(shape)].reshape(3, *shape)
+
+    def maps(self, shape: tuple[int, ...]) -> Values:
+        """Two arrays of this shape, float32."""
+        return self._maps[:, : math.prod(shape)].reshape(2, *shape)
+
+    def picture(self, pixels: Pixels) -> Values:
+        """The picture in float32."""
+        if self._picture.size < pixels.size:
+            self._picture = np.empty(pixels.size, np.float32)
+        values = self._picture[: pixels.size].reshape(pixels.shape)
+        values[:] = pixels
+        return values
+
+    def result(self, shape: tuple[int, ...]) -> Values:
+        """An array of this shape, float32."""
+        size = math.prod(shape)
+        if self._result.size < size:
+            self._result = np.empty(size, np.float32)
+        return self._result[:size].reshape(shape)
+
+
+_scratch = _Scratch()
+
+
+def _fill_tile(
+    values: Values,
+    pixels: Pixels | Values,
     places: Places,
     tile: tuple[slice, slice],
     augmentation: Augmentation,
     truncated: float | None,
-) -> Values:
-    """One piece of the output, float32 (rows, columns, C)."""
+) -> None:
+    """Write one piece of the output, float32 (rows, columns, C)."""
     row = np.arange(tile[0].start, tile[0].stop, dtype=np.float64)[:, None]
     column = np.arange(tile[1].start, tile[1].stop, dtype=np.float64)[None, :]
+    rows, columns, spare = _scratch.places(values.shape[:2])
     # In scipy's order of adding: where an edge rule has a jump, the last digit decides.
-    rows = places[1, 2] + row * places[1, 1] + column * places[1, 0]
-    columns = places[0, 2] + row * places[0, 1] + column * places[0, 0]
+    np.add(places[1, 2] + row * places[1, 1], column * places[1, 0], out=rows)
+    np.add(places[0, 2] + row * places[0, 1], column * places[0, 0], out=columns)
     mode, (height, width) = augmentation.fill_mode, pixels.shape[:2]
+    beyond = (rows < 0) | (rows > height - 1) if mode == "constant" else None
+    if beyond is not None:
+        beyond |= (columns < 0) | (columns > width - 1)
     # Wherever a place is bent back to, what it needs then lies between floor(place) and one more.
-    bent = _bent(rows, height, mode), _bent(columns, width, mode)
-    values = _interpolated(pixels, *bent, augmentation.interpolation_order, truncated)
-    if mode == "constant":
-        beyond = (rows < 0) | (rows > height - 1) | (columns < 0) | (columns > width - 1)
+    _bend(rows, height, mode, spare)
+    _bend(columns, width, mode, spare)
+    _interpolate(values, pixels, rows, columns, augmentation.interpolation_order, truncated)
+    if beyond is not None:
         values[beyond] = augmentation.cval
-    return values
 
 
-def _bent(places: Places, size: int, mode: str) -> Places:
-    """Places along one axis, brought back into the picture as scipy.ndimage does.
+def _bend(places: Places, size: int, mode: str, spare: Places) -> None:
+    """Bring places along one axis back into the picture as scipy.ndimage does, in place.
 
     scipy's `map_coordinate` (ni_interpolation.c). "wrap" there has a period of size - 1, "reflect"
     one of 2 · size. "constant" does no bending: what lies beyond is painted over afterwards.
     """
     if mode == "reflect":
         # A triangle wave about the edges, which lie half a pixel beyond the outermost places.
-        wave = places + 0.5
-        wave -= 2.0 * size * np.rint(wave / (2.0 * size))
-        places = np.abs(wave, out=wave) - 0.5
+        places += 0.5
+        np.divide(places, 2.0 * size, out=spare)
+        np.rint(spare, out=spare)
+        spare *= 2.0 * size
+        places -= spare
+        np.abs(places, out=places)
+        places -= 0.5
     elif mode == "wrap" and size > 1:
         period = size - 1.0
         below = places + period * (np.trunc(-places / period) + 1)
         above = places - period * np.trunc(places / period)
-        places = np.where(places < 0, below, np.where(places > period, above, places))
-    return np.clip(places, 0.0, size - 1.0)
+        places[:] = np.where(places < 0, below, np.where(places > period, above, places))
+    np.clip(places, 0.0, size - 1.0, out=places)
 
 
-def _interpolated(
-    pixels: Pixels, rows: Places, columns: Places, order: int, truncated: float | None
-) -> Values:
-    """The values at places within the picture, float32."""
+def _interpolate(
+    values: Values,
+    pixels: Pixels | Values,
+    rows: Places,
+    columns: Places,
+    order: int,
+    truncated: float | None,
+) -> None:
+    """Write the values at places within the picture; the places are changed."""
     if order == 0:
-        return pixels[_whole(rows + 0.5), _whole(columns + 0.5)].astype(np.float32)
+        values[:] = pixels[_whole(rows + 0.5), _whole(columns + 0.5)]
+        return
     top, left = int(rows.min()), int(columns.min())
     part = pixels[top : int(rows.max()) + 2, left : int(columns.max()) + 2]
-    rows, columns = rows - top, columns - left
+    rows -= top
+    columns -= left
     if max(part.shape) > _LONGEST or not _opencv_is_exact():
-        return _bilinear(part, rows, columns)
-    values = _remapped(part, rows, columns)
+        values[:] = _bilinear(part, rows, columns)
+        return
+    _remap(values, part, rows, columns)
     if truncated is not None:
         longest, shifted = max(part.shape), values + np.float32(truncated)
         # The darkest and the brightest value are not shifted further, so both count.
         near = _near_whole(values, longest) | _near_whole(shifted, longest)
         values[near] = _bilinear(part, rows[near], columns[near])
-    return values
 
 
 def _near_whole(values: Values, longest: int) -> NDArray[np.bool_]:
@@ -169,30 +236,31 @@ def _opencv_is_exact() -> bool:
     """
     ramp = np.array([[[0.0], [240.0]]], np.float32)
     thirds = np.array([[1 / 3, 2 / 3]], np.float64)
-    exact = [[80.0], [160.0]]
-    return bool(np.allclose(_remapped(ramp, 0 * thirds, thirds)[0], exact, rtol=0, atol=0.01))
+    values = np.empty((1, 2, 1), np.float32)
+    _remap(values, ramp, 0 * thirds, thirds)
+    return bool(np.allclose(values[0], [[80.0], [160.0]], rtol=0, atol=0.01))
 
 
-def _remapped(pixels: Pixels | Values, rows: Places, columns: Places) -> Values:
-    """Bilinear values by OpenCV, float32; sides up to `_LONGEST`."""
+def _remap(values: Values, pixels: Pixels | Values, rows: Places, columns: Places) -> None:
+    """Write the bilinear values by OpenCV; sides up to `_LONGEST`."""
     import cv2
 
+    maps = _scratch.maps(rows.shape)
+    maps[0], maps[1] = columns, rows
     # float32 in and out: OpenCV then interpolates at the very place, and nothing is rounded twice.
-    values = cv2.remap(
-        np.ascontiguousarray(pixels, np.float32),
-        columns.astype(np.float32),
-        rows.astype(np.float32),
-        cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE,
+    part = np.asarray(pixels, np.float32)
+    made = cv2.remap(
+        part, maps[0], maps[1], cv2.INTER_LINEAR, dst=values, borderMode=cv2.BORDER_REPLICATE
     )
-    return np.asarray(values, np.float32).reshape(*rows.shape, pixels.shape[2])
+    if made is not values:  # OpenCV makes an array of its own where it cannot use this one
+        values[:] = np.asarray(made, np.float32).reshape(values.shape)
 
 
 def _whole(places: Places) -> NDArray[np.intp]:
     return np.floor(places).astype(np.intp)
 
 
-def _bilinear(pixels: Pixels, rows: Places, columns: Places) -> Values:
+def _bilinear(pixels: Pixels | Values, rows: Places, columns: Places) -> Values:
     """Bilinear values in float64, added in scipy's order, then rounded to float32."""
     tops, lefts = _whole(rows), _whole(columns)
     upper, left = 1 - (rows - tops), 1 - (columns - lefts)

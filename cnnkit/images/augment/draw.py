@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from cnnkit.images.augment.parameters import Augmentation, Shift
 
+# How many numbers of its stream a transform takes; whatever else is drawn for a copy comes after.
+NUMBERS = 12
+
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
@@ -65,7 +68,7 @@ def draw(
         height: of the picture in pixels, for shifts given as a share.
         width: of the picture in pixels.
     """
-    numbers = _uniform(seed, content, copy)
+    numbers = uniform(seed, content, copy, NUMBERS)
     theta, row, row_sign, column, column_sign, shear, zx, zy, mirror, turn, grey, light = numbers
     low, high = augmentation.zoom_range
     brightness, channel = augmentation.brightness_range, augmentation.channel_shift_range
@@ -83,8 +86,8 @@ def draw(
     )
 
 
-def _uniform(seed: int, content: str, copy: int) -> list[float]:
-    """Twelve numbers, uniform in [0, 1), keyed by the three.
+def uniform(seed: int, content: str, copy: int, count: int) -> list[float]:
+    """So many numbers, uniform in [0, 1), keyed by the three; more of them begin with the same.
 
     Philox is counter-based (Salmon et al., Parallel random numbers: as easy as 1, 2, 3, 2011,
     section 3.3): a key is a stream of its own. numpy promises its raw bits for ever, what its
@@ -92,7 +95,7 @@ def _uniform(seed: int, content: str, copy: int) -> list[float]:
     """
     text = f"cnnkit augment {seed} {content} {copy}"
     key: NDArray[np.uint64] = np.frombuffer(hashlib.sha256(text.encode()).digest()[:16], "<u8")
-    raw = np.asarray(np.random.Philox(key=key).random_raw(12))
+    raw = np.asarray(np.random.Philox(key=key).random_raw(count))
     return [float(number) for number in (raw >> np.uint64(11)) * 2.0**-53]
 
 

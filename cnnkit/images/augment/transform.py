@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
@@ -11,6 +13,7 @@ from cnnkit.images.augment.draw import Drawn
 from cnnkit.images.augment.parameters import Augmentation
 
 Values = NDArray[np.float32]
+Level = TypeVar("Level", np.uint8, np.float32)
 
 
 def transformed(
@@ -21,11 +24,13 @@ def transformed(
     Args and errors are those of `transformed_float`. Returns a new array, uint8 (H, W, 3), within
     0.51 of a grey level of what ImageDataGenerator.apply_transform gives for the same picture.
     """
-    values = transformed_float(pixels, drawn, augmentation)
+    values = _unflipped(pixels, drawn, augmentation, passing=True)
+    np.rint(values, out=values)
     if augmentation.interpolation_order > 1:
         # Splines overshoot at sharp edges; the other orders stay within the picture's own values.
-        values = np.clip(values, 0.0, 255.0)
-    return np.rint(values).astype(np.uint8)
+        np.clip(values, 0.0, 255.0, out=values)
+    # Whole levels are mirrored last: they are a quarter of the bytes.
+    return _flipped(values.astype(np.uint8), drawn)
 
 
 def transformed_float(
@@ -50,19 +55,25 @@ def transformed_float(
     Raises:
         UsageError: for orders 2 to 5 where scipy is not installed.
     """
+    return _flipped(_unflipped(pixels, drawn, augmentation), drawn)
+
+
+def _unflipped(
+    pixels: NDArray[np.uint8], drawn: Drawn, augmentation: Augmentation, *, passing: bool = False
+) -> NDArray[np.float32]:
+    """All of the transform but the flips, with which the rest may change places."""
     shift = drawn.channel_shift_intensity
     # Brightness cuts fractions off, so that a thousandth of a level becomes a whole one.
     truncated = None if drawn.brightness is None else shift or 0.0
-    values = warped(pixels, drawn, augmentation, truncated=truncated)
+    values = warped(pixels, drawn, augmentation, truncated=truncated, passing=passing)
     if shift is not None:
         darkest, brightest = values.min(), values.max()
         values += np.float32(shift)
         np.clip(values, darkest, brightest, out=values)
-    values = _flipped(values, drawn)
     return values if drawn.brightness is None else _brightened(values, drawn.brightness)
 
 
-def _flipped(values: Values, drawn: Drawn) -> Values:
+def _flipped(values: NDArray[Level], drawn: Drawn) -> NDArray[Level]:
     if not (drawn.flip_horizontal or drawn.flip_vertical):
         return values
 
@@ -70,7 +81,7 @@ def _flipped(values: Values, drawn: Drawn) -> Values:
 
     # OpenCV's code: 1 left to right, 0 top to bottom, -1 both. A copy by numpy takes far longer.
     code = 0 if not drawn.flip_horizontal else -1 if drawn.flip_vertical else 1
-    return np.asarray(cv2.flip(values, code), np.float32).reshape(values.shape)
+    return np.asarray(cv2.flip(values, code), values.dtype).reshape(values.shape)
 
 
 def _brightened(values: Values, factor: float) -> Values:

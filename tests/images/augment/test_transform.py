@@ -71,7 +71,7 @@ def compare(pixels: NDArray, drawn: Drawn, augmentation: Augmentation) -> None:
 def parameter_sets(count: int, pictures: list[NDArray]) -> None:
     for copy in range(count):
         given: dict[str, Any] = {**(BLOG if copy % 2 else WILD)}
-        given |= {"fill_mode": ("nearest", "reflect")[copy // 2 % 2]}
+        given |= {"fill_mode": FILL_MODES[copy // 2 % len(FILL_MODES)]}
         augmentation = Augmentation.of(given)
         pixels = pictures[copy % len(pictures)]
         compare(pixels, drawn_for(augmentation, pixels, copy), augmentation)
