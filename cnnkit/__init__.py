@@ -23,6 +23,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from cnnkit.errors import CnnkitError
     from cnnkit.records import (
+        Augmented,
         Classification,
         Embedded,
         Group,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         Stamp,
         Unanswered,
     )
+    from cnnkit.tasks.augment import augment
     from cnnkit.tasks.bench import bench
     from cnnkit.tasks.cache import cache_info, clear_cache
     from cnnkit.tasks.classify import classify
@@ -69,6 +71,7 @@ if TYPE_CHECKING:
 # Name → module. What is named here is imported when it is first asked for, and not before.
 _PUBLIC = {
     "CnnkitError": "cnnkit.errors",
+    "Augmented": "cnnkit.records",
     "Classification": "cnnkit.records",
     "Prediction": "cnnkit.records",
     "Embedded": "cnnkit.records",
@@ -79,6 +82,7 @@ _PUBLIC = {
     "Unanswered": "cnnkit.records",
     "Skipped": "cnnkit.records",
     "Inputs": "cnnkit.tasks.inputs",
+    "augment": "cnnkit.tasks.augment",
     "bench": "cnnkit.tasks.bench",
     "cache_info": "cnnkit.tasks.cache",
     "clear_cache": "cnnkit.tasks.cache",
@@ -113,6 +117,7 @@ _PUBLIC = {
 
 __all__ = [  # noqa: RUF022 — in the order of the map
     "CnnkitError",
+    "Augmented",
     "Classification",
     "Prediction",
     "Embedded",
@@ -123,6 +128,7 @@ __all__ = [  # noqa: RUF022 — in the order of the map
     "Unanswered",
     "Skipped",
     "Inputs",
+    "augment",
     "bench",
     "cache_info",
     "clear_cache",

@@ -30,6 +30,7 @@ VERBS: Mapping[str, str] = {
     "similar": "Find what looks alike.",
     "dedupe": "Find pictures that are nearly the same.",
     "export": "Write a network as another runtime's file.",
+    "augment": "Write changed copies of pictures, reproducible to the byte.",
     "sample-images": "Draw pictures in class folders.",
     "models": "List the networks.",
     "labels": "List the classes that a network can name.",

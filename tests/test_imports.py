@@ -131,6 +131,7 @@ QUICK = (
     ["classify", "--help"],
     ["extract-features", "--help"],
     ["similar", "--help"],
+    ["augment", "--help"],
     ["dedupe", "--help"],
     ["export", "--help"],
     ["models", "--help"],

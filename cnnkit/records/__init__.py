@@ -6,6 +6,7 @@ stable contract), `cells` (one flat row for csv and tsv) and `text` (what a pers
 
 from cnnkit.records.alike import Group, Neighbour, Neighbours, Redundant, Unanswered
 from cnnkit.records.answers import Classification, Drawn, Prediction, Skipped
+from cnnkit.records.augmented import Augmented, Augmenter, Labels
 from cnnkit.records.dataset import Dataset, Example
 from cnnkit.records.evaluation import ClassRow, Evaluation, Judged
 from cnnkit.records.machine import BenchRow, Finding
@@ -54,6 +55,8 @@ __all__ = [
     "PICTURE_SUFFIXES",
     "STORE",
     "Arithmetic",
+    "Augmented",
+    "Augmenter",
     "BenchRow",
     "CacheRow",
     "Cell",
@@ -81,6 +84,7 @@ __all__ = [
     "Judged",
     "Keep",
     "LabelRow",
+    "Labels",
     "Merged",
     "Metric",
     "ModelRow",

@@ -1,0 +1,57 @@
+"""Pictures beside their copies, on one sheet."""
+
+from collections.abc import Generator, Mapping
+from contextlib import closing
+from typing import Any
+
+from cnnkit.images.decode import decode_reduced
+from cnnkit.outputs.sheets import contact_sheet, save_sheet
+from cnnkit.outputs.strips import Shown, Strip, within
+from cnnkit.records import Augmented, Skipped
+
+_MOST_PICTURES, _MOST_COPIES = 12, 8
+# The longest side of a picture on the sheet, in pixels.
+_SIDE = 160
+
+
+def previewed(
+    records: Generator[Augmented | Skipped], sheet: str
+) -> Generator[Augmented | Skipped]:
+    """Hand on each record, and at the end write a sheet of the first pictures with their copies.
+
+    Raises `OutputError` where it cannot be written.
+    """
+    shown: dict[str, list[Augmented]] = {}
+    last, more = None, 0
+    with closing(records):
+        for record in records:
+            if isinstance(record, Augmented):
+                if record.path not in shown and len(shown) < _MOST_PICTURES:
+                    shown[record.path] = []
+                more += record.path not in shown and record.path != last
+                shown.get(record.path, []).append(record)
+                last = record.path
+            yield record
+    strips = [_strip(path, copies) for path, copies in shown.items()]
+    save_sheet(contact_sheet(strips, side=_SIDE, more=more), sheet)
+
+
+def _strip(path: str, copies: list[Augmented]) -> Strip:
+    others = [_shown(copy.output, _caption(copy.line["drawn"])) for copy in copies[:_MOST_COPIES]]
+    if len(copies) > _MOST_COPIES:
+        others.append(Shown(None, "", None, f"and {len(copies) - _MOST_COPIES:,} more"))
+    return Strip(_shown(path, ""), tuple(others))
+
+
+def _shown(path: str, caption: str) -> Shown:
+    picture = decode_reduced(path, (_SIDE, _SIDE))
+    if isinstance(picture, Skipped):
+        return Shown(path, caption, None, picture.message)
+    return Shown(path, caption, within(picture.image, _SIDE))
+
+
+def _caption(drawn: Mapping[str, Any]) -> str:
+    """The transform in a few words."""
+    words = [f"{drawn['theta']:+.0f} deg"] if drawn["theta"] else []
+    words += ["mirrored"] if drawn["flip_horizontal"] else []
+    return ", ".join(words)
