@@ -47,12 +47,13 @@ class Pictures:
         """
         made = np.empty((len(places), self.recipe.height, self.recipe.width, 3), np.float32)
 
-        def fill(row: int) -> None:
-            made[row] = self._shown(int(places[row]), epoch)
+        def fill(rows: NDArray[np.intp]) -> None:
+            for row in rows:
+                made[row] = self._shown(int(places[row]), epoch)
 
         # The same threads every time: each has memory of its own that it transforms pictures in.
         self._pool = self._pool or ThreadPoolExecutor(self.threads, thread_name_prefix="decode")
-        for _ in self._pool.map(fill, range(len(places))):
+        for _ in self._pool.map(fill, np.array_split(np.arange(len(places)), 2 * self.threads)):
             pass  # what one of them raises is raised here
         return made
 

@@ -94,9 +94,32 @@ def warped(
     values = (
         _scratch.result(pixels.shape) if passing and small else np.empty(pixels.shape, np.float32)
     )
+    if max(height, width) <= _TILE and truncated is None and _is_plain(augmentation):
+        _fill_at_once(values, source, places)
+        return values
     for tile in _tiles(height, width):
         _fill_tile(values[tile], source, places, tile, augmentation, truncated)
     return values
+
+
+def _is_plain(augmentation: Augmentation) -> bool:
+    """Whether OpenCV alone does what is wanted: bilinear, with the nearest pixel beyond the edge."""
+    is_bilinear = augmentation.interpolation_order == 1
+    return is_bilinear and augmentation.fill_mode == "nearest" and _opencv_is_exact()
+
+
+def _fill_at_once(values: Values, pixels: Pixels | Values, places: Places) -> None:
+    """Write a picture of one tile, in as few steps as there can be: threads wait for each other."""
+    row, column = _counted(values.shape[0])[:, None], _counted(values.shape[1])[None, :]
+    maps = _scratch.maps(values.shape[:2])
+    for place, made in zip(places, maps, strict=False):
+        np.add(place[2] + row * place[1], column * place[0], out=made, casting="same_kind")
+    _remap_maps(values, pixels, maps)
+
+
+@cache
+def _counted(size: int) -> Places:
+    return np.arange(size, dtype=np.float64)
 
 
 def _tiles(height: int, width: int) -> Iterator[tuple[slice, slice]]:
@@ -243,10 +266,15 @@ def _opencv_is_exact() -> bool:
 
 def _remap(values: Values, pixels: Pixels | Values, rows: Places, columns: Places) -> None:
     """Write the bilinear values by OpenCV; sides up to `_LONGEST`."""
-    import cv2
-
     maps = _scratch.maps(rows.shape)
     maps[0], maps[1] = columns, rows
+    _remap_maps(values, pixels, maps)
+
+
+def _remap_maps(values: Values, pixels: Pixels | Values, maps: Values) -> None:
+    """Write the bilinear values at columns maps[0] and rows maps[1]."""
+    import cv2
+
     # float32 in and out: OpenCV then interpolates at the very place, and nothing is rounded twice.
     part = np.asarray(pixels, np.float32)
     made = cv2.remap(

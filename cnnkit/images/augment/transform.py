@@ -24,13 +24,31 @@ def transformed(
     Args and errors are those of `transformed_float`. Returns a new array, uint8 (H, W, 3), within
     0.51 of a grey level of what ImageDataGenerator.apply_transform gives for the same picture.
     """
-    values = _unflipped(pixels, drawn, augmentation, passing=True)
-    np.rint(values, out=values)
-    if augmentation.interpolation_order > 1:
+    if augmentation.interpolation_order > 1 or drawn.brightness is not None:
+        values = _unflipped(pixels, drawn, augmentation, passing=True)
+        np.rint(values, out=values)
         # Splines overshoot at sharp edges; the other orders stay within the picture's own values.
         np.clip(values, 0.0, 255.0, out=values)
+        whole = values.astype(np.uint8)
+    else:
+        values = warped(pixels, drawn, augmentation, passing=True)
+        whole = _rounded(values, drawn.channel_shift_intensity or 0.0)
     # Whole levels are mirrored last: they are a quarter of the bytes.
-    return _flipped(values.astype(np.uint8), drawn)
+    return _flipped(whole, drawn)
+
+
+def _rounded(values: Values, shift: float) -> NDArray[np.uint8]:
+    """Shift all channels within the picture's own range, and round, in few passes.
+
+    Rounding keeps order, so that the range can be kept to after it.
+    """
+    import cv2
+
+    whole = np.asarray(cv2.add(values, np.full(4, shift), dtype=cv2.CV_8U), np.uint8)
+    if shift:
+        darkest, brightest, _, _ = cv2.minMaxLoc(values.reshape(len(values), -1))
+        np.clip(whole, round(darkest), round(brightest), out=whole)
+    return whole.reshape(values.shape)
 
 
 def transformed_float(
