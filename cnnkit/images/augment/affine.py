@@ -103,7 +103,7 @@ def warped(
 
 
 def _is_plain(augmentation: Augmentation) -> bool:
-    """Whether OpenCV alone does what is wanted: bilinear, with the nearest pixel beyond the edge."""
+    """Whether OpenCV does it all: bilinear, with the nearest pixel beyond the edge."""
     is_bilinear = augmentation.interpolation_order == 1
     return is_bilinear and augmentation.fill_mode == "nearest" and _opencv_is_exact()
 
