@@ -21,6 +21,7 @@ class _Numbers(click.types.FloatParamType):
     """`0.2`, or `0.8,1.2`: a whole number stays one, as it means another thing for a shift."""
 
     name = "number"
+    takes_lists = True  # in a file of options
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The number, or all of them."""

@@ -82,6 +82,10 @@ def _checked(option: click.Option, value: Any, place: str) -> Any:
         fits = fits and all(isinstance(each, str) for each in value)
     elif option.is_flag:
         expected, fits = "true or false", isinstance(value, bool)
+    elif getattr(option.type, "takes_lists", False):
+        numbers = value if isinstance(value, list) else [value]
+        expected = "a number, or a list of numbers such as [0.8, 1.2]"
+        fits = bool(numbers) and all(type(each) in (int, float) for each in numbers)
     elif isinstance(option.type, click.types.IntParamType):
         expected, fits = "a whole number", type(value) is int
     elif isinstance(option.type, click.types.FloatParamType):

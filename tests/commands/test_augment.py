@@ -82,7 +82,10 @@ class TestCommandLine:
         assert (recipe["horizontal_flip"], recipe["channel_shift_range"]) == (False, 9)
 
     def test_in_a_file_and_in_the_environment(self, photos: Path) -> None:
-        Path("c.toml").write_text("[augment]\nzoom_range = 0.3\nvertical-flip = true\ncopies = 1")
+        Path("c.toml").write_text(
+            "[augment]\nzoom_range = 0.3\nbrightness_range = [0.8, 1.2]\nvertical-flip = true\n"
+            "copies = 1"
+        )
         done = CliRunner().invoke(
             main, ["--config", "c.toml", "augment", "photos", "--out", "o"],
             env={"CNNKIT_AUGMENT_ROTATION_RANGE": "11"},
@@ -91,6 +94,15 @@ class TestCommandLine:
         recipe = manifest(Path("o"))[0]["recipe"]
         assert (recipe["zoom_range"], recipe["vertical_flip"]) == ([0.7, 1.3], True)
         assert (recipe["rotation_range"], len(manifest(Path("o")))) == (11, 4)
+        assert recipe["brightness_range"] == [0.8, 1.2]
+
+    @pytest.mark.parametrize("value", ["[]", "['a']", "'0.8,1.2'", "true"])
+    def test_what_is_no_number_in_a_file(self, photos: Path, value: str) -> None:
+        Path("c.toml").write_text(f"[augment]\nzoom_range = {value}\n")
+        done = CliRunner().invoke(main, ["--config", "c.toml", "augment", "photos", "--out", "o"])
+        assert done.exit_code == 2
+        assert "expected a number, or a list of numbers" in done.output
+        assert not Path("o").exists()
 
     def test_a_bad_picture_is_a_row_and_exit_code_3(self, photos: Path) -> None:
         Path("photos/cats/3.jpg").write_bytes(b"<html>")

@@ -12,8 +12,6 @@ centre. Two habits of that function are kept, since the numbers are to be its nu
 
 from __future__ import annotations
 
-import math
-import threading
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -24,14 +22,12 @@ from numpy.typing import NDArray
 from cnnkit.errors import UsageError
 from cnnkit.images.augment.draw import Drawn
 from cnnkit.images.augment.parameters import Augmentation
+from cnnkit.images.augment.scratch import TILE, scratch
 
 Pixels = NDArray[np.uint8]
 Values = NDArray[np.float32]
 Places = NDArray[np.float64]
 
-# Output pixels a side that are computed together. Counted from the corner of what a piece needs,
-# places keep their precision in float32 however large the picture is, and little memory is taken.
-_TILE = 256
 # OpenCV's remap refuses sides that a signed 16-bit number does not hold.
 _LONGEST = 32766
 # Pixels of a picture that is held in float32 as a whole, 12 bytes each.
@@ -90,11 +86,11 @@ def warped(
         return _spline(pixels, places, augmentation)
     small = height * width <= _FEW
     # Once for all tiles, which need overlapping pieces of it.
-    source = _scratch.picture(pixels) if small else pixels
+    source = scratch.picture(pixels) if small else pixels
     values = (
-        _scratch.result(pixels.shape) if passing and small else np.empty(pixels.shape, np.float32)
+        scratch.result(pixels.shape) if passing and small else np.empty(pixels.shape, np.float32)
     )
-    if max(height, width) <= _TILE and truncated is None and _is_plain(augmentation):
+    if max(height, width) <= TILE and truncated is None and _is_plain(augmentation):
         _fill_at_once(values, source, places)
         return values
     for tile in _tiles(height, width):
@@ -111,7 +107,7 @@ def _is_plain(augmentation: Augmentation) -> bool:
 def _fill_at_once(values: Values, pixels: Pixels | Values, places: Places) -> None:
     """Write a picture of one tile, in as few steps as there can be: threads wait for each other."""
     row, column = _counted(values.shape[0])[:, None], _counted(values.shape[1])[None, :]
-    maps = _scratch.maps(values.shape[:2])
+    maps = scratch.maps(values.shape[:2])
     for place, made in zip(places, maps, strict=False):
         np.add(place[2] + row * place[1], column * place[0], out=made, casting="same_kind")
     _remap_maps(values, pixels, maps)
@@ -123,45 +119,9 @@ def _counted(size: int) -> Places:
 
 
 def _tiles(height: int, width: int) -> Iterator[tuple[slice, slice]]:
-    for top in range(0, height, _TILE):
-        for left in range(0, width, _TILE):
-            yield slice(top, min(top + _TILE, height)), slice(left, min(left + _TILE, width))
-
-
-class _Scratch(threading.local):
-    """What a thread computes places in, tile after tile: new memory takes longer than the sums."""
-
-    def __init__(self) -> None:
-        self._places = np.empty((3, _TILE * _TILE), np.float64)
-        self._maps = np.empty((2, _TILE * _TILE), np.float32)
-        self._picture = np.empty(0, np.float32)
-        self._result = np.empty(0, np.float32)
-
-    def places(self, shape: tuple[int, ...]) -> Places:
-        """Three arrays of this shape, float64."""
-        return self._places[:, : math.prod(shape)].reshape(3, *shape)
-
-    def maps(self, shape: tuple[int, ...]) -> Values:
-        """Two arrays of this shape, float32."""
-        return self._maps[:, : math.prod(shape)].reshape(2, *shape)
-
-    def picture(self, pixels: Pixels) -> Values:
-        """The picture in float32."""
-        if self._picture.size < pixels.size:
-            self._picture = np.empty(pixels.size, np.float32)
-        values = self._picture[: pixels.size].reshape(pixels.shape)
-        values[:] = pixels
-        return values
-
-    def result(self, shape: tuple[int, ...]) -> Values:
-        """An array of this shape, float32."""
-        size = math.prod(shape)
-        if self._result.size < size:
-            self._result = np.empty(size, np.float32)
-        return self._result[:size].reshape(shape)
-
-
-_scratch = _Scratch()
+    for top in range(0, height, TILE):
+        for left in range(0, width, TILE):
+            yield slice(top, min(top + TILE, height)), slice(left, min(left + TILE, width))
 
 
 def _fill_tile(
@@ -175,7 +135,7 @@ def _fill_tile(
     """Write one piece of the output, float32 (rows, columns, C)."""
     row = np.arange(tile[0].start, tile[0].stop, dtype=np.float64)[:, None]
     column = np.arange(tile[1].start, tile[1].stop, dtype=np.float64)[None, :]
-    rows, columns, spare = _scratch.places(values.shape[:2])
+    rows, columns, spare = scratch.places(values.shape[:2])
     # In scipy's order of adding: where an edge rule has a jump, the last digit decides.
     np.add(places[1, 2] + row * places[1, 1], column * places[1, 0], out=rows)
     np.add(places[0, 2] + row * places[0, 1], column * places[0, 0], out=columns)
@@ -266,7 +226,7 @@ def _opencv_is_exact() -> bool:
 
 def _remap(values: Values, pixels: Pixels | Values, rows: Places, columns: Places) -> None:
     """Write the bilinear values by OpenCV; sides up to `_LONGEST`."""
-    maps = _scratch.maps(rows.shape)
+    maps = scratch.maps(rows.shape)
     maps[0], maps[1] = columns, rows
     _remap_maps(values, pixels, maps)
 
