@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 from cnnkit.errors import UnknownName, UsageError
 from cnnkit.images.augment import Augmentation, read_augmentation
-from cnnkit.images.augment.parameters import OF_TENSORS, PARAMETERS
+from cnnkit.images.augment.parameters import OF_TENSORS, PARAMETERS, parameter_table
 from cnnkit.outputs.copies import Copies
 from cnnkit.outputs.manifest import refuse_if_foreign
 from cnnkit.outputs.sheets import refuse_unless_sheet
@@ -116,25 +116,12 @@ def _augmentation(recipe: Recipe | None, parameters: Mapping[str, Any]) -> Augme
         base = Augmentation.of(recipe)
     elif recipe is not None:
         path = os.fspath(recipe)
-        _refuse_tensors(_keys(path), f"{path}: ")
+        _refuse_tensors(parameter_table(path), f"{path}: ")
         base = read_augmentation(path)
     _refuse_tensors(parameters, "")
     checked = Augmentation.of(parameters)
     said = {name.replace("-", "_") for name in parameters}
     return replace(base, **{name: getattr(checked, name) for name in PARAMETERS if name in said})
-
-
-def _keys(path: str) -> Mapping[str, Any]:
-    """The parameters' table of a TOML file; empty where `read_augmentation` will say why."""
-    import tomllib
-
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123
-            content = tomllib.load(file)
-    except (OSError, ValueError, RecursionError):
-        return {}
-    table = content.get("augment", content)
-    return table if isinstance(table, dict) else {}
 
 
 def _refuse_tensors(parameters: Mapping[str, Any], place: str) -> None:
@@ -188,17 +175,12 @@ def _check(way: Way, boxes: str | None) -> None:
             "Expected something that varies, or all copies would be alike. Type: --recipe "
             "FILE.toml, a parameter such as --rotation-range 40, or --random-crop 224x224"
         )
-    needed: tuple[str, ...] = ()
-    if way.augmenter == "keras":
-        needed = ("tensorflow", "scipy")
-    elif way.augmentation.interpolation_order > 1:
-        needed = ("scipy",)
-    for package in needed:
-        if find_spec(package) is None:
-            raise UsageError(
-                f"Expected {package}, which augmenter 'keras' and interpolation_order above 1 "
-                f"need. It is not installed. Type: pip install {package}"
-            )
+    needs_scipy = way.augmenter == "keras" or way.augmentation.interpolation_order > 1
+    if needs_scipy and find_spec("scipy") is None:
+        raise UsageError(
+            "Expected scipy, which augmenter 'keras' and interpolation_order above 1 need. It is "
+            "not installed. Type: pip install 'cnnkit[splines]'"
+        )
 
 
 def _records(

@@ -270,7 +270,7 @@ def _spline(pixels: Pixels, places: Places, augmentation: Augmentation) -> Value
         raise UsageError(
             "interpolation_order: expected 0 or 1, or scipy for splines of a higher order. "
             f"Received: {augmentation.interpolation_order}, and scipy is not installed. "
-            "Type: pip install scipy"
+            "Type: pip install 'cnnkit[splines]'"
         ) from error
     swapped = places[[1, 0]][:, [1, 0, 2]]
     channels = [

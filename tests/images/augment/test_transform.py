@@ -237,7 +237,7 @@ class TestByHand:
 
     def test_without_scipy_a_spline_says_what_to_type(self, monkeypatch: Any) -> None:
         monkeypatch.setitem(__import__("sys").modules, "scipy.ndimage", None)
-        with pytest.raises(UsageError, match="pip install scipy"):
+        with pytest.raises(UsageError, match=r"pip install 'cnnkit\[splines\]'"):
             transformed(noise(4, 4), Drawn(theta=5.0), Augmentation(interpolation_order=3))
 
 
