@@ -12,6 +12,7 @@ from cnnkit.errors import InputError, OutputError, UnknownName, UsageError
 from cnnkit.outputs import copies
 from cnnkit.outputs.copies import Copies
 from cnnkit.records import Skipped
+from cnnkit.tasks import augment as augment_task
 from tests.conftest import picture
 from tests.images.augment.keras_reference import BLOG
 from tests.tasks.copies import TURNED, digests, manifest, pixels, run, states, two_classes
@@ -224,3 +225,16 @@ def test_what_is_said_besides_is_stronger_than_the_recipe(photos: Path, tmp_path
     recipe.write_text("[augment]\nrescale = 0.0039\nrotation_range = 4")
     with pytest.raises(UsageError, match=r"a\.toml: rescale acts on .*black.*cnnkit finetune"):
         run(photos, tmp_path / "out", recipe=recipe)
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [{"augmenter": "keras", "rotation_range": 9}, {"interpolation_order": 3, "zoom_range": 0.1}],
+)
+def test_without_scipy_the_error_names_the_extra(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wish: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(augment_task, "find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r"pip install 'cnnkit\[splines\]'"):
+        cnnkit.augment(photos, out=tmp_path / "out", **wish)
+    assert not (tmp_path / "out").exists()
