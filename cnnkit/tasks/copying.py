@@ -235,7 +235,7 @@ class Copier:
             told = told | _weighed(text)
         files[wanted["output"]] = data
         line = wanted | {
-            "drawn": asdict(drawn), "patch": _listed(patch), "labels": told,
+            "drawn": drawn.parameters(), "patch": _listed(patch), "labels": told,
             "width": size[0], "height": size[1], **_weighed(data),
         }  # fmt: skip
         self.folder.write(line, files)

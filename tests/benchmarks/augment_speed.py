@@ -140,7 +140,7 @@ def on_disk(files: list[Path], size: tuple[int, int], folder: Path) -> Pair:
     """Files into several augmented files each, by the command's own function."""
     out, theirs = folder / "out", folder / "theirs"
 
-    some = [*map(str, files[: max(1, len(files) // _COPIES)])]
+    some = [*map(str, files)]
 
     def command() -> None:
         records = list(

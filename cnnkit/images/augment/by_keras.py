@@ -32,7 +32,7 @@ def open_keras() -> Transform:
         pixels: NDArray[np.uint8], drawn: Drawn, augmentation: Augmentation
     ) -> NDArray[np.uint8]:
         keras = generator(**asdict(augmentation))
-        values = keras.apply_transform(pixels.astype(np.float32), asdict(drawn))
+        values = keras.apply_transform(pixels.astype(np.float32), drawn.parameters())
         return np.asarray(np.rint(np.clip(values, 0.0, 255.0)), np.uint8)
 
     return transform

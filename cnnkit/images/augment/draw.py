@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
+import struct
+from dataclasses import dataclass, fields
 
 from cnnkit.images.augment.parameters import Augmentation, Shift
 
@@ -18,7 +16,7 @@ NUMBERS = 12
 class Drawn:
     """The parameters of one transform: the keys of ImageDataGenerator.get_random_transform.
 
-    ``ImageDataGenerator.apply_transform(x, dataclasses.asdict(drawn))`` is this transform in Keras.
+    ``ImageDataGenerator.apply_transform(x, drawn.parameters())`` is this transform in Keras.
 
     Attributes:
         theta: the rotation in degrees.
@@ -44,10 +42,17 @@ class Drawn:
     channel_shift_intensity: float | None = None
     brightness: float | None = None
 
+    def parameters(self) -> dict[str, float | bool | None]:
+        """What it is, under Keras's names."""
+        return {name: getattr(self, name) for name in _NAMES}
+
     @property
     def moves(self) -> bool:
         """Whether any pixel leaves its place, mirroring apart."""
         return (self.theta, self.tx, self.ty, self.shear, self.zx, self.zy) != (0, 0, 0, 0, 1, 1)
+
+
+_NAMES = tuple(field.name for field in fields(Drawn))
 
 
 def draw(
@@ -89,14 +94,12 @@ def draw(
 def uniform(seed: int, content: str, copy: int, count: int) -> list[float]:
     """So many numbers, uniform in [0, 1), keyed by the three; more of them begin with the same.
 
-    Philox is counter-based (Salmon et al., Parallel random numbers: as easy as 1, 2, 3, 2011,
-    section 3.3): a key is a stream of its own. numpy promises its raw bits for ever, what its
-    Generator makes of them not quite.
+    SHAKE256 (FIPS 202, section 6.2) is a hash of any length: a stream of bits that is the same on
+    every machine and in every version of every library.
     """
     text = f"cnnkit augment {seed} {content} {copy}"
-    key: NDArray[np.uint64] = np.frombuffer(hashlib.sha256(text.encode()).digest()[:16], "<u8")
-    raw = np.asarray(np.random.Philox(key=key).random_raw(count))
-    return [float(number) for number in (raw >> np.uint64(11)) * 2.0**-53]
+    raw = hashlib.shake_256(text.encode()).digest(8 * count)
+    return [(number >> 11) * 2.0**-53 for number in struct.unpack(f"<{count}Q", raw)]
 
 
 def _between(low: float, high: float, number: float) -> float:
