@@ -154,7 +154,7 @@ def test_a_run_that_is_killed_and_resumed_is_the_run_that_was_not(
     (tmp_path / "augment.toml").write_text("rotation_range = 20\nhorizontal_flip = true\n")
     told = [
         "finetune", str(pictures), "-m", "patternnet", "--strategy", strategy, "--augment",
-        "augment.toml", "--epochs", "6", "--patience", "0", "--batch-size", "8",
+        "augment.toml", "--epochs", "24", "--patience", "0", "--batch-size", "8",
         "--checkpoint-every", "0",
     ]  # fmt: skip
     whole = cnnkit(*told, "--out", "whole", cwd=tmp_path)
@@ -165,7 +165,7 @@ def test_a_run_that_is_killed_and_resumed_is_the_run_that_was_not(
     for _ in range(40):
         if kills == 5 or _finished(tmp_path / "killed"):
             break
-        kills += _killed(arguments, tmp_path, drawn.uniform(0.0, 0.5))
+        kills += _killed(arguments, tmp_path, drawn.uniform(0.0, 0.2))
         if (tmp_path / "killed" / "split.jsonl").exists():
             arguments = ["finetune", "--resume", "killed", "--checkpoint-every", "0"]
     assert kills == 5
