@@ -100,8 +100,8 @@ def augment(
 
 def _refuse_manifest(output: str | None, out: str) -> None:
     """The manifest takes its place at the end: answers of the same name would be lost."""
-    manifest = os.path.join(out, "manifest.jsonl")
-    if output and os.path.abspath(output) == os.path.abspath(manifest):
-        raise click.UsageError(
-            f"{output!r} is the manifest's own place. Expected another file after -o."
-        )
+    if output is None or os.path.realpath(os.path.dirname(output)) != os.path.realpath(out):
+        return
+    name = os.path.basename(output)
+    if name == "manifest.jsonl" or name.startswith(".augment-"):
+        raise click.UsageError(f"{output!r} is the manifest's own. Expected another file after -o.")

@@ -140,7 +140,11 @@ def _sides(name: str, value: str | Size | None, none: str | None) -> Size | None
         return None
     parts: Any = value.lower().split("x") if isinstance(value, str) else value
     try:
-        width, height = (int(part) if isinstance(part, str) else part for part in parts)
+        # int() would also take 1_0, and digits of other scripts.
+        width, height = (
+            int(part) if isinstance(part, str) and part.isascii() and part.isdigit() else part
+            for part in parts
+        )
         whole(name, width, 1)
         whole(name, height, 1)
         fits = max(width, height) <= _LONGEST

@@ -7,7 +7,7 @@ the folder's own name. Pictures that are named themselves, or by a list, keep th
 import logging
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
@@ -84,7 +84,12 @@ class Sources:
             own = replace(self._inputs, arguments=(argument,)).paths()
             if os.path.isdir(argument) and argument != STDIN:
                 top = "" if alone else _name_of(argument)
-                yield from self._walked(own, argument, top)
+                places = (
+                    (path, os.path.join(top, os.path.relpath(path, argument))) for path in own
+                )
+                yield from self._without_copies(places)
+            elif argument == STDIN:
+                yield from self._without_copies((path, _as_given(path)) for path in own)
             else:
                 yield from (self._placed(path, _as_given(path)) for path in own)
         if self._passed:
@@ -93,9 +98,10 @@ class Sources:
                 self._passed,
             )
 
-    def _walked(self, paths: Iterator[str], folder: str, top: str) -> "Iterator[Source | Skipped]":
-        for path in paths:
-            placed = self._placed(path, os.path.join(top, os.path.relpath(path, folder)))
+    def _without_copies(self, places: Iterable[tuple[str, str]]) -> "Iterator[Source | Skipped]":
+        """Those of (path, place) that a folder or a list brings along, and no copies of ours."""
+        for path, place in places:
+            placed = self._placed(path, place)
             if isinstance(placed, Skipped) and placed.kind == "copy":
                 self._passed += 1  # nobody has named it
             else:

@@ -55,6 +55,10 @@ class TestCommandLine:
             *(["--featurewise-center"], ["--samplewise-std-normalization"], []),
             *(["--size", "7", "--horizontal-flip"], ["--random-crop", "9"], ["--copies", "0"]),
             *(["--horizontal-flip", "--preview", "a.txt"], ["--horizontal-flip", "--boxes", "a"]),
+            *(
+                ["--horizontal-flip", "-o", "o/.augment-journal.jsonl"],
+                ["--random-crop", "1_0x1_0"],
+            ),
             *(["--horizontal-flip", "-o", "o/manifest.jsonl"], ["--recipe", "a.toml"]),
         ],
         ids=" ".join,
@@ -151,6 +155,11 @@ class TestLists:
         assert [each["path"] for each in records(done.output)] == names.decode().split("\0")[:2]
         again = invoke("-", *wanted, input=done.output)
         assert [each["state"] for each in records(again.output)] == ["present"] * 2
+        # `find .` would list the copies too, the next time.
+        listed = names + b"o/photos/cats/1__aug-001.png\0"
+        told = CliRunner().invoke(main, ["augment", "-0", "-", *wanted], input=listed)
+        assert told.exit_code == 0
+        assert [each["state"] for each in records(told.stdout)] == ["present"] * 2
         empty = invoke("-", *wanted, input=b"")
         assert (empty.exit_code, empty.output) == (0, "")
 
