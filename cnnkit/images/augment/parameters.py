@@ -112,7 +112,8 @@ def parameter_table(path: str) -> dict[str, Any]:
     table = content.get("augment", top)
     if not isinstance(table, dict):
         raise UsageError(f"Expected a table [augment] in {path}. Received: {table!r}.")
-    doubled = [key for key in top if table is not top and key.replace("-", "_") in _CHECKS]
+    ours = (*_CHECKS, *OF_TENSORS)
+    doubled = [key for key in top if table is not top and key.replace("-", "_") in ours]
     if doubled:
         raise UsageError(
             f"{path}: expected every parameter under [augment]. Received {', '.join(doubled)} at "

@@ -70,7 +70,8 @@ def test_one_file_says_both(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "error"),
     [("", UsageError), ("rescale = -1", UsageError), ("rescal = 1", UnknownName),
-     ("dtype = 'float16'", UsageError), ("rescale", UsageError)],
+     ("dtype = 'float16'", UsageError), ("rescale", UsageError),
+     ("rescale = 0.1\n[augment]\nrotation_range = 9", UsageError)],
 )  # fmt: skip
 def test_files_that_make_no_sense_are_named(tmp_path: Path, text: str, error: type) -> None:
     file = tmp_path / "a.toml"
