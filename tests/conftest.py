@@ -31,9 +31,8 @@ def pytest_configure() -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what needs data that is not here, and what takes long, saying why."""
-    absent = pytest.mark.skip(
-        reason=f"no real weights and photographs in {DATA}; CNNKIT_TEST_DATA names their folder"
-    )
+    missing = f"no real weights and photographs in {DATA}; CNNKIT_TEST_DATA names their folder"
+    absent = pytest.mark.skip(reason=missing)
     long = pytest.mark.skip(reason="takes long: `make soak` runs it")
     for item in items:
         if "real" in item.keywords and not (DATA / "photos").is_dir():

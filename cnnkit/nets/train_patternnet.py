@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from cnnkit.images.drawn import CLASSES, draw
 from cnnkit.images.drawn.views import BatchPlan, draw_batch
+from cnnkit.nets.contrast import nt_xent
 from cnnkit.nets.patternnet import PatternNet
 
 SIZE = 112
@@ -82,17 +83,6 @@ class Settings:
         """Return what batch ``step`` is made of."""
         size = self.small_size if step < self.small else SIZE
         return BatchPlan(self.seed, step, self.pictures, size, self.strength(step))
-
-
-def nt_xent(embedding: tf.Tensor, temperature: float) -> tf.Tensor:
-    """Return the mean NT-Xent loss of (2 n, width) embeddings; row i and row n + i are a pair."""
-    unit = tf.math.l2_normalize(embedding, axis=1)
-    rows = tf.shape(unit)[0]
-    likeness = tf.matmul(unit, unit, transpose_b=True) / temperature
-    likeness -= 1e9 * tf.eye(rows)
-    partner = tf.math.floormod(tf.range(rows) + rows // 2, rows)
-    loss = tf.nn.sparse_softmax_cross_entropy_with_logits(partner, likeness)
-    return tf.reduce_mean(loss)
 
 
 Step = Callable[[NDArray[np.uint8], NDArray[np.int32]], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]

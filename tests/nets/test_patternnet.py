@@ -8,12 +8,12 @@ import pytest
 import tensorflow as tf
 
 from cnnkit.images.drawn import CLASSES, draw
+from cnnkit.nets.contrast import nt_xent
 from cnnkit.nets.patternnet import EMBEDDING_WIDTH, PatternNet
 from cnnkit.nets.train_patternnet import (
     Settings,
     batches,
     load_state,
-    nt_xent,
     save_half,
     save_state,
     train,
