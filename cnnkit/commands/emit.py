@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import click
 
@@ -40,13 +40,30 @@ def emit(
     form = format or by_suffix(output)
     if count is not None:
         records = talk.watched(records, count, to_stdout=output is None)
+    left_out: list[Sequence[str]] = []
+    if _is_rows(form, output):
+        records = _summarised(records, left_out)
     if output is not None and output != "-":
         refuse_to_overwrite(output)
         written = save_records(records, output, format=form, columns=columns, append=append)
     else:
         written = write_records(records, sys.stdout.buffer, format=form, columns=columns)
     talk.stop()
+    for line in () if talk.quiet else left_out:
+        click.echo(f"cnnkit: {line[0]}: {', '.join(line[1:])}", err=True)
     raise_if_failed(*written)
+
+
+def _is_rows(form: str, output: str | None) -> bool:
+    if form == "text":
+        return output not in (None, "-") or not sys.stdout.isatty()
+    return form in ("csv", "tsv")
+
+
+def _summarised(records: Iterable[Record], summaries: list[Sequence[str]]) -> Iterator[Record]:
+    for record in records:
+        summaries += record.summary()
+        yield record
 
 
 def refuse_to_overwrite(output: str | None) -> None:

@@ -54,6 +54,8 @@ class Copies:
         self._known: dict[str, list[_Place]] = {}
         self._kept: set[str] = set()
         self._noting = threading.Lock()
+        # Threads that make files in one folder at a time spin in the kernel, and are no faster.
+        self._placing = threading.Lock()
         self._made: list[Path] = []
         self._folders: set[Path] = set()
         self._journal = -1
@@ -129,8 +131,12 @@ class Copies:
 
     def stranger(self, outputs: Iterable[str]) -> Path | None:
         """The first of these places where something lies that no run of ours has put there."""
-        paths = (self.folder / output for output in outputs if output not in self._known)
-        return next((path for path in paths if os.path.lexists(path)), None)
+        for output in outputs:
+            if output in self._known or not os.path.lexists(self.folder / output):
+                continue
+            if output not in self._known:  # or another thread has just put it there
+                return self.folder / output
+        return None
 
     def write(self, line: Line, files: Mapping[str, bytes]) -> None:
         """Put files in their places, each whole or not at all; the line that tells of them first.
@@ -145,8 +151,9 @@ class Copies:
                 if path.parent not in self._folders:
                     path.parent.mkdir(parents=True, exist_ok=True)
                     self._folders.add(path.parent)
-                put(part, data)
-                os.replace(part, path)
+                with self._placing:
+                    put(part, data)
+                    os.replace(part, path)
             except OSError as error:
                 with suppress(OSError):
                     part.unlink()

@@ -106,9 +106,10 @@ class Evaluation(Record):
         """The figures of the whole, a line per class that was seen, and for few the confusions."""
         shown = [i for i, each in enumerate(self.classes) if each.seen]
         few = 0 < len(shown) <= _SHOWN_CLASSES
-        return [*self._summary(), *self._per_class(shown), *(self._matrix(shown) if few else ())]
+        return [*self.summary(), *self._per_class(shown), *(self._matrix(shown) if few else ())]
 
-    def _summary(self) -> list[tuple[str, ...]]:
+    def summary(self) -> Sequence[tuple[str, ...]]:
+        """The figures of the whole."""
         unseen = sum(not each.seen for each in self.classes)
         return [
             ("pictures", str(self.pictures)),

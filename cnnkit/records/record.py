@@ -54,3 +54,7 @@ class Record:
     def lines(self) -> Sequence[tuple[str, ...]]:
         """The record as a person reads it: one line, unless it says several things."""
         return (self.text(),)
+
+    def summary(self) -> Sequence[tuple[str, ...]]:
+        """What `lines` tell beyond the rows, for whoever is given rows alone."""
+        return ()

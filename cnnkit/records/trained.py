@@ -138,6 +138,15 @@ class Planned(Record):
 
     def lines(self) -> Sequence[tuple[str, ...]]:
         """What would be done, then how many pictures each class has."""
+        most = max((row[1] for row in self.balance), default=0)
+        bars = [
+            (label, f"{train:>6,} {val:>6,} {test:>6,}  {'█' * round(20 * train / max(most, 1))}")
+            for label, train, val, test in self.balance
+        ]
+        return [*self.summary(), *bars]
+
+    def summary(self) -> Sequence[tuple[str, ...]]:
+        """What would be done, and what it would take."""
         counts = f"{self.train:,} to train on, {self.val:,} to validate, {self.test:,} to test"
         told = [
             ("data", self.data),
@@ -146,19 +155,13 @@ class Planned(Record):
             ("strategies", ", ".join(self.strategies)),
             ("model", f"{self.model}, {self.parameters:,} parameters, weights {self.weights}"),
             ("memory", f"about {self.memory / 1e9:.1f} GB"),
-            ("time", f"about {_duration(self.seconds)}"),
+            ("time", f"about {_duration(self.seconds)}, or less where it stops early"),
         ]
         if self.kept_together:
             told.append(("kept together", f"{self.kept_together:,} near-duplicates or of a group"))
         if self.straddling:
             told.append(("straddling", f"{self.straddling:,} near-duplicates on two sides"))
-        told += [("left out", notice) for notice in self.notices]
-        most = max((row[1] for row in self.balance), default=0)
-        told += [
-            (label, f"{train:>6,} {val:>6,} {test:>6,}  {'█' * round(20 * train / max(most, 1))}")
-            for label, train, val, test in self.balance
-        ]
-        return told
+        return [*told, *(("left out", notice) for notice in self.notices)]
 
 
 def _duration(seconds: float) -> str:

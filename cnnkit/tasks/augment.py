@@ -2,26 +2,29 @@
 
 import os
 import threading
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from functools import cache
 from importlib.util import find_spec
 from itertools import chain
 from typing import Any, get_args
 
 from cnnkit.errors import UnknownName, UsageError
-from cnnkit.images.augment import Augmentation, read_augmentation
+from cnnkit.images.augment import Augmentation, Drawn, read_augmentation
 from cnnkit.images.augment.parameters import OF_TENSORS, PARAMETERS, parameter_table
 from cnnkit.outputs.copies import Copies
 from cnnkit.outputs.manifest import refuse_if_foreign
 from cnnkit.outputs.sheets import refuse_unless_sheet
 from cnnkit.records import Augmented, Augmenter, Labels, Skipped
 from cnnkit.tasks.ahead import in_order
-from cnnkit.tasks.copying import Block, Copier, Size, Way
+from cnnkit.tasks.copying import Block, Copier
 from cnnkit.tasks.cores import available_cores
 from cnnkit.tasks.inputs import Images, Inputs
 from cnnkit.tasks.previews import previewed
+from cnnkit.tasks.processes import Processes
 from cnnkit.tasks.sources import Source, Sources
+from cnnkit.tasks.variations import Order, Pixels, Size, Transform, Variation, Way, made_here
 from cnnkit.tasks.wishes import whole
 
 Recipe = str | os.PathLike[str] | Mapping[str, Any] | Augmentation
@@ -191,14 +194,17 @@ def _records(
     sources: Iterator[Source | Skipped], out: str, way: Way, copies: int, jobs: int
 ) -> Generator[Augmented | Skipped]:
     stop = threading.Event()
-    with Copies(out) as folder, _one_thread_each():
-        copier = Copier(way, folder, _open_keras, stop)
+    with Copies(out) as folder, _one_thread_each(), Processes(jobs, stop) as processes:
+        fast = way.augmenter == "fast"
+        copier = Copier(way, folder, processes.variations if fast else _by_keras(stop), stop)
 
         def made(item: Block | Skipped) -> tuple[Block | Skipped, list[Augmented] | Skipped]:
             return item, item if isinstance(item, Skipped) else copier.copied(item)
 
         blocks = chain.from_iterable(_blocks(source, copies) for source in sources)
-        with closing(in_order(blocks, made, threads=jobs, stop=stop)) as results:
+        # While one thread writes what a process has made, another waits for the next.
+        threads = 2 * jobs if fast and jobs > 1 else jobs
+        with closing(in_order(blocks, made, threads=threads, stop=stop)) as results:
             yield from _told(results, folder)
 
 
@@ -207,7 +213,7 @@ def _blocks(source: Source | Skipped, copies: int) -> Iterator[Block | Skipped]:
         yield source
         return
     for first in range(1, copies + 1, _BLOCK):
-        yield Block(source, range(first, min(first + _BLOCK, copies + 1)))
+        yield Block(source, range(first, min(first + _BLOCK, copies + 1)), copies)
 
 
 def _told(
@@ -228,12 +234,27 @@ def _told(
                 yield record
 
 
-def _open_keras() -> Any:
-    from cnnkit.engines.quiet import quiet
-    from cnnkit.images.augment.by_keras import open_keras
+def _by_keras(stop: threading.Event) -> Callable[[Order], list[Variation]]:
+    """By the reference, which is opened when it is first needed."""
+    opening = threading.Lock()
 
-    with quiet():
-        return open_keras()
+    @cache
+    def opened() -> Transform:
+        from cnnkit.engines.quiet import quiet
+        from cnnkit.images.augment.by_keras import open_keras
+
+        with quiet():
+            return open_keras()
+
+    def vary(order: Order) -> list[Variation]:
+        def transform(pixels: Pixels, drawn: Drawn, augmentation: Augmentation) -> Pixels:
+            with opening:
+                keras = opened()
+            return keras(pixels, drawn, augmentation)
+
+        return made_here(order, stop, transform)
+
+    return vary
 
 
 @contextmanager

@@ -5,12 +5,15 @@ befalls both: the transform alone on one core; pictures into training; files int
 are pictures a second, and the ratio is the median over the rounds. Files are JPEG of the size that
 is asked for, and Keras writes its copies with Pillow's quality of 75, so ours are written with it.
 The last ratio is that of processor seconds, which other programs on the machine hardly change: it
-says what one core does. Needs photographs, found through ``CNNKIT_TEST_DATA``.
+says what one core does. What a round has written stays until the end: some disks make new files
+ten times slower in the minutes after many were removed. Needs photographs, found through
+``CNNKIT_TEST_DATA``.
 """
 
 import argparse
 import hashlib
-import shutil
+import itertools
+import resource
 import statistics
 import sys
 import tempfile
@@ -54,7 +57,7 @@ Pair = tuple[Work, Work]
 def main(arguments: list[str]) -> int:
     """Print a table; 1 where a ratio is below its floor."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--inputs", type=int, default=256, help="pictures of either size")
+    parser.add_argument("--inputs", type=int, default=1000, help="pictures of either size")
     parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args(arguments)
     photos = DATA / "photos" / "imagenet"
@@ -138,38 +141,37 @@ def training(files: list[Path], size: tuple[int, int]) -> Pair:
 
 def on_disk(files: list[Path], size: tuple[int, int], folder: Path) -> Pair:
     """Files into several augmented files each, by the command's own function."""
-    out, theirs = folder / "out", folder / "theirs"
+    some, numbers = [*map(str, files)], itertools.count()
 
-    some = [*map(str, files)]
+    def ours() -> Rates:
+        out = folder / f"out-{next(numbers)}"
+        return timed(lambda: command(out), _COPIES * len(some))
 
-    def command() -> None:
+    def command(out: Path) -> None:
         records = list(
             cnnkit.augment(some, out=str(out), copies=_COPIES, recipe=RECIPE, seed=0, quality=75)
         )
         if len(records) != _COPIES * len(some) or any(record.failed for record in records):
             raise RuntimeError(f"{len(some)} files, but {len(records)} copies")
 
-    def ours() -> Rates:
-        shutil.rmtree(out, ignore_errors=True)
-        return timed(command, _COPIES * len(some))
-
-    return ours, flow(files, size, read_augmentation(RECIPE), theirs)
+    return ours, flow(files, size, read_augmentation(RECIPE), folder / "theirs")
 
 
 def flow(
     files: list[Path], size: tuple[int, int], augmentation: Augmentation, save_to: Path | None
 ) -> Work:
-    """flow_from_directory over a part of the files; written into `save_to` if it is given."""
+    """flow_from_directory over a part of the files; written below `save_to` if it is given."""
+    numbers = itertools.count()
     keras, batches = generator(augmentation), their_part(len(files)) // _BATCH
 
     def theirs() -> Rates:
-        if save_to:
-            shutil.rmtree(save_to, ignore_errors=True)
-            save_to.mkdir()
+        out = save_to and save_to / str(next(numbers))
+        if out:
+            out.mkdir(parents=True)
         with redirect_stdout(sys.stderr):
             batch = keras.flow_from_directory(
                 str(files[0].parent.parent), target_size=size[::-1], class_mode=None,
-                batch_size=_BATCH, shuffle=False, save_to_dir=save_to, save_format="jpeg",
+                batch_size=_BATCH, shuffle=False, save_to_dir=out, save_format="jpeg",
             )  # fmt: skip
         return timed(lambda: list(islice(batch, batches)), batches * _BATCH)
 
@@ -192,9 +194,15 @@ def their_part(count: int) -> int:
 
 def timed(work: Callable[[], object], count: int) -> Rates:
     """How fast it was at making so many."""
-    clock, processors = time.perf_counter(), time.process_time()
+    clock, processors = time.perf_counter(), processor_seconds()
     work()
-    return count / (time.perf_counter() - clock), count / (time.process_time() - processors)
+    return count / (time.perf_counter() - clock), count / (processor_seconds() - processors)
+
+
+def processor_seconds() -> float:
+    """Of this process, and of those that it started and that have ended."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + ended.ru_utime + ended.ru_stime
 
 
 def alternated(pair: Pair, rounds: int) -> list[tuple[Rates, Rates]]:

@@ -1,0 +1,46 @@
+"""Pixels → the bytes of a picture file."""
+
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnnkit.errors import InputError
+
+# The suffixes that pictures are written with, and what Pillow calls their formats.
+FORMATS = {
+    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"),
+    ".png": "PNG",
+    ".webp": "WEBP",
+    **dict.fromkeys((".bmp", ".dib"), "BMP"),
+    **dict.fromkeys((".tif", ".tiff"), "TIFF"),
+}
+
+
+def encoded(pixels: NDArray[np.uint8], suffix: str, quality: int) -> bytes:
+    """The file of a picture (height, width, 3), in the format that the suffix stands for.
+
+    `quality`, 1 to 100, is that of JPEG and WebP.
+    """
+    form = FORMATS[suffix.lower()]
+    if form == "JPEG":
+        return _jpeg(pixels, quality)
+    from PIL import Image
+
+    file = BytesIO()
+    # PNG takes a third of the time at this level, and 9 % more room.
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    image.save(file, form, quality=quality, compress_level=3)
+    return file.getvalue()
+
+
+def _jpeg(pixels: NDArray[np.uint8], quality: int) -> bytes:
+    """By OpenCV: Pillow would keep Python's lock meanwhile, and other threads waiting."""
+    import cv2
+
+    settings: tuple[Any, ...] = (cv2.IMWRITE_JPEG_QUALITY, quality)
+    whole, data = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), settings)
+    if not whole:
+        raise InputError("the copy cannot be encoded as JPEG")
+    return data.tobytes()

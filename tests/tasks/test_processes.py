@@ -1,0 +1,140 @@
+"""Processes that make copies: the same bytes as here, whatever becomes of them."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import cnnkit.tasks.processes
+import cnnkit.tasks.variations
+from cnnkit.images.augment import Augmentation
+from cnnkit.tasks.processes import Processes, _Process
+from cnnkit.tasks.variations import Order, Skip, Variation, Way, made_here
+from tests.conftest import picture
+from tests.tasks.copies import TURNED, digests, manifest, run, states, two_classes
+
+WAY = Way(Augmentation.of(TURNED), 0, "fast", None, None, 95, labelled=False)
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cnnkit.tasks.processes, "_PATIENCE", 0.001)
+
+
+@pytest.fixture
+def processes() -> Iterator[Processes]:
+    with Processes(2, threading.Event()) as processes:
+        time.sleep(0.01)
+        yield processes
+
+
+def order(path: Path, way: Way = WAY, suffix: str = ".png") -> Order:
+    return Order(str(path), "0" * 64, (1, 2, 5), suffix, way)
+
+
+def ready(processes: Processes, first: Order) -> list[int]:
+    """Their process identifiers, once both take orders."""
+    end = time.monotonic() + 60
+    while not processes._all or not all(each.ready for each in processes._all):
+        processes.variations(first)
+        assert time.monotonic() < end
+    return [each._process.pid for each in processes._all]
+
+
+def test_they_make_what_is_made_here(processes: Processes, tmp_path: Path) -> None:
+    picture(60, 40).save(tmp_path / "a.png")
+    wanted = order(tmp_path / "a.png")
+    ready(processes, wanted)
+    assert processes.variations(wanted) == made_here(wanted, threading.Event())
+    assert [each.copy for each in processes.variations(wanted)] == [1, 2, 5]
+
+
+def test_what_cannot_be_copied_is_said_as_here(processes: Processes, tmp_path: Path) -> None:
+    picture(60, 40).save(tmp_path / "a.png")
+    (tmp_path / "torn.jpg").write_bytes(b"\xff\xd8\xff\xe0 torn")
+    ready(processes, order(tmp_path / "a.png"))
+    for wanted in (
+        order(tmp_path / "torn.jpg"),
+        order(tmp_path / "none.jpg"),
+        order(tmp_path / "a.png", Way(WAY.augmentation, 0, "fast", None, (99, 9), 95, False)),
+    ):
+        with pytest.raises(Skip) as there:
+            processes.variations(wanted)
+        with pytest.raises(Skip) as here:
+            made_here(wanted, threading.Event())
+        assert there.value.record == here.value.record
+
+
+def test_one_that_was_killed_is_replaced_and_its_order_made_again(
+    processes: Processes, tmp_path: Path
+) -> None:
+    picture(60, 40).save(tmp_path / "a.png")
+    wanted = order(tmp_path / "a.png")
+    for process in ready(processes, wanted):
+        os.kill(process, signal.SIGKILL)
+    made = made_here(wanted, threading.Event())
+    assert [processes.variations(wanted) for _ in range(4)] == [made] * 4
+
+
+def test_a_picture_that_ends_every_process_is_told_and_the_others_are_made(
+    processes: Processes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture(60, 40).save(tmp_path / "a.png")
+    fatal, harmless = order(tmp_path / "fatal.png"), order(tmp_path / "a.png")
+    before = ready(processes, harmless)
+    answer = _Process.answer
+
+    def killed(process: _Process, wanted: Order) -> list[Variation]:
+        if wanted is fatal:
+            process._process.kill()
+        return answer(process, wanted)
+
+    monkeypatch.setattr(_Process, "answer", killed)
+    with pytest.raises(Skip, match="SIGKILL") as skip:
+        processes.variations(fatal)
+    assert (skip.value.record.path, skip.value.record.kind) == (fatal.path, "crashed")
+    assert processes.variations(harmless) == made_here(harmless, threading.Event())
+    assert len(set(ready(processes, harmless)) - set(before)) > 0
+
+
+def test_giants_are_made_here_one_at_a_time(
+    processes: Processes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture(60, 40).save(tmp_path / "a.png")
+    wanted = order(tmp_path / "a.png")
+    made = made_here(wanted, threading.Event())
+    monkeypatch.setattr(cnnkit.tasks.variations, "_GIANT", 100)
+    assert processes.variations(wanted) == made
+    assert not cnnkit.tasks.variations._one_giant.locked()
+
+
+def test_a_folder_is_the_same_for_any_number_of_jobs(tmp_path: Path) -> None:
+    photos = two_classes(tmp_path / "photos")
+    for number in range(60):
+        picture(40, 30, seed=number).save(photos / "cats" / f"more-{number}.jpg")
+    for jobs in (1, 2, 5):
+        records = run(photos, tmp_path / str(jobs), copies=30, jobs=jobs)
+        assert set(states(records)) == {"made"}
+    assert manifest(tmp_path / "1") == manifest(tmp_path / "2") == manifest(tmp_path / "5")
+    assert digests(tmp_path / "1") == digests(tmp_path / "2") == digests(tmp_path / "5")
+
+
+def test_a_script_without_a_guard_is_not_run_again(tmp_path: Path) -> None:
+    photos = two_classes(tmp_path / "photos")
+    (tmp_path / "script.py").write_text(
+        "import cnnkit, cnnkit.tasks.processes as processes\n"
+        "processes._PATIENCE = 0.001\n"
+        "print('begins', flush=True)\n"
+        f"copies = cnnkit.augment({str(photos)!r}, out='out', copies=400, jobs=2, shear_range=9)\n"
+        "print(len(list(copies)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "begins\n1600\n"), done.stderr
