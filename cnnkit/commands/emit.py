@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import click
 
 from cnnkit.commands.talk import Talk
-from cnnkit.errors import UsageError
+from cnnkit.errors import OutputError, UsageError
 from cnnkit.outputs.tables import (
     FORMATS,
     raise_if_failed,
@@ -18,7 +18,9 @@ from cnnkit.outputs.tables import (
 from cnnkit.records import Record
 
 # The parameters of all verbs that name files which are read.
-_INPUTS = ("images", "queries", "paths", "store", "others", "knn", "labels")
+_INPUTS = ("images", "queries", "paths", "store", "others", "knn", "labels", "recipe")
+# Those that name other files which are written.
+_OUTPUTS = ("preview", "gallery", "contact_sheet", "predictions")
 
 
 def emit(
@@ -67,17 +69,18 @@ def _summarised(records: Iterable[Record], summaries: list[Sequence[str]]) -> It
 
 
 def refuse_to_overwrite(output: str | None) -> None:
-    """Refuse a file after `-o` that the command reads, or that holds what nobody overwrites.
+    """Refuse a file after `-o` that the command reads, that cannot be written, or that is precious.
 
     For verbs that have done their work before they emit. Raises `UsageError` for a file that the
-    command line names as an input, too, `OutputError` for pictures, stores, weights and vectors.
+    command line names as an input, too, `OutputError` for pictures, stores, weights and vectors,
+    and where no file can be.
     """
     if output is None or output == "-":
         return
     _refuse_own_list(output)
     context = click.get_current_context()
     for option in context.command.params:
-        if option.name in _INPUTS:
+        if option.name in (*_INPUTS, *_OUTPUTS):
             given = context.params.get(option.name) or ()
             if any(_same(output, each) for each in ((given,) if isinstance(given, str) else given)):
                 raise UsageError(
@@ -85,6 +88,20 @@ def refuse_to_overwrite(output: str | None) -> None:
                     "Expected another file after -o."
                 )
     refuse_precious(output)
+    _refuse_impossible(output)
+
+
+def _refuse_impossible(output: str) -> None:
+    """What would only be found when the first answer is there."""
+    folder = os.path.dirname(output) or os.curdir
+    if os.path.isdir(output):
+        raise OutputError(f"{output!r} is a folder. Expected a file for answers after -o.")
+    if not os.path.isdir(folder):
+        raise OutputError(
+            f"{output!r} cannot be written: there is no folder {folder!r}. Type: mkdir -p {folder}"
+        )
+    if not os.access(output if os.path.exists(output) else folder, os.W_OK):
+        raise OutputError(f"{output!r} cannot be written: permission denied.")
 
 
 def _same(output: str, path: str) -> bool:

@@ -199,6 +199,8 @@ def _labelled(holder: Element, number: int, *, part: bool) -> Labelled:
     name = holder.findtext("name", "").strip()
     if not name:
         raise ValueError(f"box {number} has no <name>")
+    if len(holder.findall("bndbox")) > 1:
+        raise ValueError(f"box {number} ({name[:60]!r}) has a second <bndbox>")
     xmin, ymin, xmax, ymax = (_number(holder, side, name) for side in _SIDES)
     if xmin > xmax or ymin > ymax:
         received = f"{xmin:g}, {ymin:g}, {xmax:g}, {ymax:g}"

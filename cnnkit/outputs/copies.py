@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from hashlib import file_digest, sha256
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -27,6 +28,7 @@ from cnnkit.outputs.manifest import (
     as_bytes,
     files_of,
     foreign,
+    names,
     parsed,
     refuse_if_foreign,
     refused,
@@ -53,6 +55,7 @@ class Copies:
         self.folder = Path(folder)
         self._known: dict[str, list[_Place]] = {}
         self._kept: set[str] = set()
+        self._before: frozenset[str] | None = None
         self._noting = threading.Lock()
         # Threads that make files in one folder at a time spin in the kernel, and are no faster.
         self._placing = threading.Lock()
@@ -129,6 +132,14 @@ class Copies:
             _is_file(self.folder / output, size, digest) for output, size, digest in files_of(line)
         )
 
+    def knows(self, output: str) -> bool:
+        """Whether a run of ours, this one too, has put something at this place below the folder."""
+        if self._journal >= 0:
+            return output in self._known
+        if self._before is None:
+            self._before = frozenset(names(self.folder))
+        return output in self._before
+
     def stranger(self, outputs: Iterable[str]) -> Path | None:
         """The first of these places where something lies that no run of ours has put there."""
         for output in outputs:
@@ -141,9 +152,16 @@ class Copies:
     def write(self, line: Line, files: Mapping[str, bytes]) -> None:
         """Put files in their places, each whole or not at all; the line that tells of them first.
 
-        The last of them is the picture: where it is, the others are. Raises `OutputError`.
+        The last of them is the picture: where it is, the others are. Label files of ours that were
+        beside the picture before, and would no longer fit it, are taken away. Raises `OutputError`.
         """
+        earlier = [self._read(place) for place in self._known.get(line["output"], ())]
         self._note(line)
+        for output, size, digest in chain.from_iterable(map(files_of, earlier)):
+            path = self.folder / output
+            if output not in files and _is_file(path, size, digest):
+                with suppress(OSError):
+                    path.unlink()
         for output, data in files.items():
             path = self.folder / output
             part = _part_of(path)

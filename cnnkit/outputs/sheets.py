@@ -6,6 +6,7 @@ A row: the head in its frame, then the others in their order; below each its nam
 import os
 from collections.abc import Sequence
 from itertools import islice
+from pathlib import Path
 from unicodedata import combining, normalize
 
 from PIL import Image, ImageDraw, ImageFont
@@ -55,8 +56,8 @@ def contact_sheet(strips: Sequence[Strip], *, side: int = 160, more: int = 0) ->
 def refuse_unless_sheet(path: str) -> None:
     """Raise unless a sheet can be written to `path`: `UsageError` for a suffix not among ours.
 
-    `OutputError` where a file is there that is no earlier sheet: a slip on the command line must
-    not cost a picture.
+    `OutputError` where no file can be written, or one is there that is no earlier sheet: a slip on
+    the command line must not cost a picture.
     """
     if not path.lower().endswith(_SUFFIXES):
         raise UsageError(
@@ -65,6 +66,12 @@ def refuse_unless_sheet(path: str) -> None:
     if os.path.lexists(path) and not marked(path, _MARK):
         raise OutputError(
             f"{path!r} is there and is not a contact sheet of cnnkit's. Expected a new file."
+        )
+    parents = (each for each in Path(path).absolute().parents if os.path.lexists(each))
+    above = next(parents, Path())
+    if not (above.is_dir() and os.access(above, os.W_OK | os.X_OK)):
+        raise OutputError(
+            f"{path!r} cannot be written: {str(above)!r} is no folder that takes new files."
         )
 
 

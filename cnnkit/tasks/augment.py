@@ -11,8 +11,9 @@ from itertools import chain
 from typing import Any, get_args
 
 from cnnkit.errors import UnknownName, UsageError
-from cnnkit.images.augment import Augmentation, Drawn, read_augmentation
-from cnnkit.images.augment.parameters import OF_TENSORS, PARAMETERS, parameter_table
+from cnnkit.images.augment import Augmentation, Drawn, read_augmentation, varies
+from cnnkit.images.augment.parameters import PARAMETERS, parameter_table
+from cnnkit.images.augment.standardise import STANDARDISING
 from cnnkit.outputs.copies import Copies
 from cnnkit.outputs.manifest import refuse_if_foreign
 from cnnkit.outputs.sheets import refuse_unless_sheet
@@ -33,7 +34,6 @@ Recipe = str | os.PathLike[str] | Mapping[str, Any] | Augmentation
 _BLOCK = 8
 # The longest side of a copy in pixels: that of a WebP.
 _LONGEST = 16383
-_HOW_TO_FILL = ("fill_mode", "cval", "interpolation_order")
 
 
 def augment(
@@ -102,9 +102,10 @@ def augment(
     _check(way, boxes)
     if preview is not None:
         refuse_unless_sheet(os.fspath(preview))
-    folder = os.fspath(out)
-    refuse_if_foreign(folder)
-    sources = Sources(Inputs.of(images), folder, labelled=way.labelled).checked()
+    refuse_if_foreign(out)
+    folder = Copies(out)
+    wanted = Sources(Inputs.of(images), folder, count=copies, labelled=way.labelled)
+    sources = wanted.checked()
     records = _records(sources, folder, way, copies, jobs)
     return records if preview is None else previewed(records, os.fspath(preview))
 
@@ -115,26 +116,32 @@ def _augmentation(recipe: Recipe | None, parameters: Mapping[str, Any]) -> Augme
     if isinstance(recipe, Augmentation):
         base = recipe
     elif isinstance(recipe, Mapping):
-        _refuse_tensors(recipe, "")
-        base = Augmentation.of(recipe)
+        base = Augmentation.of(_of_pictures(recipe, ""))
     elif recipe is not None:
         path = os.fspath(recipe)
-        _refuse_tensors(parameter_table(path), f"{path}: ")
-        base = read_augmentation(path)
-    _refuse_tensors(parameters, "")
-    checked = Augmentation.of(parameters)
-    said = {name.replace("-", "_") for name in parameters}
+        _of_pictures(parameter_table(path), f"{path}: ")
+        base = read_augmentation(path, besides=STANDARDISING)
+    ours = _of_pictures(parameters, "")
+    checked, said = Augmentation.of(ours), {name.replace("-", "_") for name in ours}
     return replace(base, **{name: getattr(checked, name) for name in PARAMETERS if name in said})
 
 
-def _refuse_tensors(parameters: Mapping[str, Any], place: str) -> None:
-    for name in parameters:
-        if name.replace("-", "_") in OF_TENSORS:
+def _of_pictures(parameters: Mapping[str, Any], place: str) -> dict[str, Any]:
+    """The parameters without those of tensors, which are refused unless they say that they are off.
+
+    Raises `UsageError`.
+    """
+    kept = {}
+    for key, value in parameters.items():
+        if key.replace("-", "_") not in STANDARDISING:
+            kept[key] = value
+        elif value not in (None, False):
             raise UsageError(
-                f"{place}{name} acts on the numbers that a network is trained on, not on picture "
+                f"{place}{key} acts on the numbers that a network is trained on, not on picture "
                 "files: with rescale = 1/255, say, every copy would be black. Leave it out here. "
                 "It belongs to training: cnnkit finetune DATA --augment FILE.toml"
             )
+    return kept
 
 
 def _sides(name: str, value: str | Size | None, none: str | None) -> Size | None:
@@ -175,9 +182,7 @@ def _check(way: Way, boxes: str | None) -> None:
             f"random_crop: expected a patch within the size {size[0]}x{size[1]}. "
             f"Received: {crop[0]}x{crop[1]}."
         )
-    still = Augmentation()
-    fill = {name: getattr(still, name) for name in _HOW_TO_FILL}
-    if not crop and replace(way.augmentation, **fill) == still:
+    if not crop and not varies(way.augmentation):
         raise UsageError(
             "Expected something that varies, or all copies would be alike. Type: --recipe "
             "FILE.toml, a parameter such as --rotation-range 40, or --random-crop 224x224"
@@ -191,10 +196,10 @@ def _check(way: Way, boxes: str | None) -> None:
 
 
 def _records(
-    sources: Iterator[Source | Skipped], out: str, way: Way, copies: int, jobs: int
+    sources: Iterator[Source | Skipped], folder: Copies, way: Way, copies: int, jobs: int
 ) -> Generator[Augmented | Skipped]:
     stop = threading.Event()
-    with Copies(out) as folder, _one_thread_each(), Processes(jobs, stop) as processes:
+    with folder, _one_thread_each(), Processes(jobs, stop) as processes:
         fast = way.augmenter == "fast"
         copier = Copier(way, folder, processes.variations if fast else _by_keras(stop), stop)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnkit.errors import InputError, UsageError
-from cnnkit.images.augment import Augmentation, Standardisation, read_for_training
+from cnnkit.images.augment import Augmentation, Standardisation, read_for_training, varies
 from cnnkit.outputs import bundle
 from cnnkit.records import (
     Example,
@@ -182,6 +182,12 @@ def changes_of(settings: Settings, recipe: Recipe) -> Changes:
     if not settings.augment:
         return None, None
     augmentation, standardisation = read_for_training(settings.augment)
+    compares = "--contrast" if settings.contrast else "--views" if settings.views else None
+    if compares and not (augmentation and varies(augmentation)):
+        raise UsageError(
+            f"{settings.augment}: {compares} takes changed copies of a picture, and nothing varies "
+            "here. Expected a parameter such as rotation_range = 40."
+        )
     if standardisation and settings.strategy != "scratch":
         raise UsageError(
             f"{settings.augment}: rescale, samplewise_…, featurewise_… and zca_… say what numbers "

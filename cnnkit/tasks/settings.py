@@ -95,6 +95,8 @@ def _refuse_odd_company(settings: Settings) -> None:
          "--contrast shapes the whole network: it goes with --strategy scratch"),
         (settings.contrast and not settings.augment,
          "--contrast compares changed copies of a picture: it goes with --augment FILE.toml"),
+        (settings.contrast and settings.batch_size < 2,
+         "--contrast tells pictures of a batch apart: it goes with --batch-size 2 or more"),
         (settings.contrast and (settings.mixup or settings.cutmix),
          "--contrast needs each picture by itself: it does not go with --mixup or --cutmix"),
         (settings.optimizer == "adam" and settings.weight_decay,

@@ -12,15 +12,12 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from cnnkit.errors import UsageError
+from cnnkit.images.encode import FORMATS
 from cnnkit.images.paths import STDIN
-from cnnkit.outputs.manifest import names
+from cnnkit.outputs.copies import Copies
 from cnnkit.records import Skipped
 from cnnkit.tasks.inputs import Inputs
 
-# The suffixes that copies are written with; copies of other pictures are PNG.
-KEPT_SUFFIXES = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".tif", ".tiff"),
-)
 _OF_A_COPY = re.compile(r"__aug-\d{3,}\.\w+$")
 
 # In bytes, on all disks that are in use.
@@ -49,15 +46,19 @@ class Source:
 class Sources:
     """Every picture of the inputs, in order, with a place of its own for its copies.
 
-    With `labelled`, copies also have a label file, which is called as they are but for the suffix.
+    `count` is the highest number of a copy. With `labelled`, copies also have a label file, called
+    as they are but for the suffix.
     """
 
-    def __init__(self, inputs: Inputs, out: str, *, labelled: bool = False) -> None:
-        self._inputs = replace(inputs, closed=(*inputs.closed, out))
-        self._out = os.path.realpath(out)
+    def __init__(
+        self, inputs: Inputs, folder: Copies, *, count: int = 1, labelled: bool = False
+    ) -> None:
+        self._inputs = replace(inputs, closed=(*inputs.closed, str(folder.folder)))
+        self._folder = folder
+        self._out = os.path.realpath(folder.folder)
+        self._count = count
         self._labelled = labelled
         self._taken: dict[str, str] = {}
-        self._copies: frozenset[str] | None = None
         self._passed = 0
 
     def checked(self) -> "Iterator[Source | Skipped]":
@@ -111,10 +112,10 @@ class Sources:
         if _OF_A_COPY.search(path) and self._is_copy(path):
             return Skipped(path, "copy", "it is a copy that cnnkit augment wrote there")
         stem, suffix = os.path.splitext(place)
-        if suffix.lower() not in KEPT_SUFFIXES:
+        if suffix.lower() not in FORMATS:  # of other pictures, copies are PNG
             stem, suffix = place, ".png"
         stem = str(PurePosixPath(stem))
-        if _is_too_long(f"{stem}__aug-00001{suffix}"):
+        if _is_too_long(Source(path, stem, suffix).output(self._count)):
             return Skipped(
                 path, "name", "the names of its copies would be longer than names may be"
             )
@@ -126,18 +127,17 @@ class Sources:
         if _is_same(first, path):
             return Source(path, stem, suffix, again=True)
         why = (
-            f"its copies would have the names of those of {first!r}; give each an --out of its own"
+            f"its copies would have the names of those of {first!r}; leave one out, or give "
+            "each an --out of its own"
         )
         return Skipped(path, "collision", why)
 
     def _is_copy(self, path: str) -> bool:
-        if self._copies is None:
-            self._copies = frozenset(names(self._out))
         try:
             place = os.path.relpath(os.path.realpath(path), self._out)
         except ValueError:  # a name that no file can have
             return False
-        return place in self._copies
+        return self._folder.knows(place)
 
 
 def _is_too_long(place: str) -> bool:

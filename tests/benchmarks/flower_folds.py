@@ -1,10 +1,12 @@
-"""Five folds over the 550 flowers: ``python -m tests.benchmarks.flower_folds [MODEL …]``.
+"""Five folds over the 550 flowers: ``python -m tests.benchmarks.flower_folds MODEL … [--seeds N]``.
 
 In each fold every strategy, and a logistic regression on the same embeddings, learns from four
 fifths of the pictures; whatever is to be chosen (epochs, penalties) is chosen within them. The
-folds keep near-duplicates together. Accuracies are over all 550 answers, with their intervals.
+folds keep near-duplicates together. Accuracies are over all 550 answers, with their intervals; with
+several seeds, over the answers of each: single runs are two or three pictures apart.
 """
 
+import argparse
 import sys
 import tempfile
 from collections import defaultdict
@@ -41,8 +43,8 @@ def flowers() -> tuple[Examples, tuple[Split, ...]]:
     return known, folds(rows, known.contents, near(bits, NEAR_DUPLICATES).tolist(), count=5)
 
 
-def compared(model: str, strategies: Sequence[str]) -> Hits:
-    """Whether each of the 550 is named rightly, by who names it."""
+def compared(model: str, strategies: Sequence[str], *, seed: int = 0) -> Hits:
+    """Whether each of the 550 is named rightly, by who names it; training begins with `seed`."""
     known, parts = flowers()
     job = Job.of(model, precision="float32", layer=find(model).embedding)
     vectors = features([each.path for each in known.examples], job).gathered()
@@ -54,7 +56,7 @@ def compared(model: str, strategies: Sequence[str]) -> Hits:
         found["probe"] += _probed(vectors, truth, learnt, held).tolist()
         with tempfile.TemporaryDirectory() as folder:
             for strategy in strategies:
-                hits = _trained(Path(folder), known, part, model, strategy)
+                hits = _trained(Path(folder), known, part, model, strategy, seed)
                 found[strategy] += hits.tolist()
     return {name: np.array(each) for name, each in found.items()}
 
@@ -84,7 +86,7 @@ def _probed(
 
 
 def _trained(
-    folder: Path, known: Examples, part: Split, model: str, strategy: str
+    folder: Path, known: Examples, part: Split, model: str, strategy: str, seed: int
 ) -> NDArray[np.bool_]:
     """Train on the fold's pictures alone, and name the held ones by the bundle that comes of it."""
     from cnnkit import classify, finetune
@@ -98,7 +100,7 @@ def _trained(
     )
     wishes: dict[str, Any] = {"arch": SCRATCH} if strategy == "scratch" else {"model": model}
     run = folder / strategy
-    finetune(folder / "split.jsonl", out=run, strategy=strategy, refit=True, **wishes)
+    finetune(folder / "split.jsonl", out=run, strategy=strategy, refit=True, seed=seed, **wishes)
     held = [each for each in part.examples if each.split == "val"]
     told = classify([each.path for each in held], model=str(run), top=1, engine="keras")
     guesses = [row.predictions[0].label for row in told]  # type: ignore[union-attr]
@@ -106,14 +108,34 @@ def _trained(
 
 
 def main(arguments: list[str]) -> None:
-    """Print every accuracy, and how each strategy differs from the probe."""
-    for model in arguments or ["mobilenet_0.25", "mobilenet_0.75"]:
-        found = compared(model, ("bottleneck", "finetune", "auto", "scratch"))
-        for name, hits in found.items():
+    """Print every accuracy, and how each strategy differs from the probe and the bottleneck."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("models", nargs="*", default=["mobilenet_0.25", "mobilenet_0.75"])
+    parser.add_argument("--strategies", default="bottleneck,finetune,auto,scratch")
+    parser.add_argument("--seeds", type=int, default=1)
+    given = parser.parse_args(arguments)
+    for model in given.models:
+        names = given.strategies.split(",")
+        runs = [compared(model, names, seed=seed) for seed in range(given.seeds)]
+        for name in runs[0]:
+            hits, means = _mean(runs, name), [f"{each[name].mean():.1%}" for each in runs]
             low, high = interval(hits, seed=0) or (0.0, 0.0)
-            apart = difference(hits, found["probe"], seed=0)
-            against = f"{apart.value:+.1%} [{apart.low:+.1%}, {apart.high:+.1%}]" if apart else ""
-            print(f"{model:16} {name:12} {hits.mean():.1%} [{low:.1%}, {high:.1%}]  {against}")
+            print(
+                f"{model:16} {name:12} {hits.mean():.2%} [{low:.1%}, {high:.1%}]"
+                f"  probe {_apart(hits, _mean(runs, 'probe'))}"
+                f"  bottleneck {_apart(hits, _mean(runs, 'bottleneck'))}  {' '.join(means)}",
+                flush=True,
+            )
+
+
+def _mean(runs: Sequence[Hits], name: str) -> NDArray[np.float64]:
+    """Of each picture, the share of runs that name it rightly."""
+    return np.mean([each[name] for each in runs], axis=0, dtype=np.float64)
+
+
+def _apart(one: NDArray[np.float64], other: NDArray[np.float64]) -> str:
+    apart = difference(one, other, seed=0)
+    return f"{apart.value:+.2%} [{apart.low:+.1%}, {apart.high:+.1%}]" if apart else ""
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ for training tensors alone.
 The reference is `tf.keras.preprocessing.image.ImageDataGenerator`, whose numbers these are.
 """
 
-from cnnkit.images.augment.draw import Drawn, draw
+from cnnkit.images.augment.draw import Drawn, draw, varies
 from cnnkit.images.augment.parameters import Augmentation, read_augmentation
 from cnnkit.images.augment.standardise import Standardisation, Statistics, read_for_training
 from cnnkit.images.augment.transform import transformed, transformed_float
@@ -27,4 +27,5 @@ __all__ = [
     "read_for_training",
     "transformed",
     "transformed_float",
+    "varies",
 ]

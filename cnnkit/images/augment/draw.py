@@ -10,6 +10,8 @@ from cnnkit.images.augment.parameters import Augmentation, Shift
 
 # How many numbers of its stream a transform takes; whatever else is drawn for a copy comes after.
 NUMBERS = 12
+# In so many copies whatever varies has been seen to: these draws are the same on every machine.
+_TRIALS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,13 @@ def draw(
         channel_shift_intensity=_around_0(channel, grey) if channel else None,
         brightness=_between(*brightness, light) if brightness else None,
     )
+
+
+def varies(augmentation: Augmentation) -> bool:
+    """Whether one copy may differ from another: a range of one value gives all of them the same."""
+    key = {"seed": 0, "height": 1000, "width": 1000}
+    drawn = {draw(augmentation, content="", copy=copy, **key) for copy in range(_TRIALS)}
+    return len(drawn) > 1
 
 
 def uniform(seed: int, content: str, copy: int, count: int) -> list[float]:

@@ -71,19 +71,24 @@ class Augmentation:
         Names may be spelled with hyphens. Raises `UsageError` for a value that makes no sense, and
         for a parameter of ImageDataGenerator that acts on tensors; `UnknownName` for any other key.
         """
-        values = {}
-        for key, value in mapping.items():
-            name = key.replace("-", "_")
-            if name in OF_TENSORS:
-                raise UsageError(_of_tensors(name))
-            if name not in _CHECKS:
-                raise UnknownName("augmentation parameter", key, _CHECKS)
-            if name in values:
-                raise UsageError(
-                    f"Expected {name} once. Received it with _ and with - in its name."
-                )
-            values[name] = _CHECKS[name](name, value)
-        return cls(**values)
+        return cls(**checked(mapping, _CHECKS))
+
+
+def checked(
+    mapping: Mapping[str, Any], checks: Mapping[str, Callable[[str, Any], Any]]
+) -> dict[str, Any]:
+    """The values of a mapping, each checked by its name, which may be spelled with hyphens."""
+    values: dict[str, Any] = {}
+    for key, value in mapping.items():
+        name = key.replace("-", "_")
+        if name in OF_TENSORS and name not in checks:
+            raise UsageError(_of_tensors(name))
+        if name not in checks:
+            raise UnknownName("augmentation parameter", key, checks)
+        if name in values:
+            raise UsageError(f"Expected {name} once. Received it with _ and with - in its name.")
+        values[name] = checks[name](name, value)
+    return values
 
 
 def read_augmentation(path: str, *, besides: Collection[str] = ()) -> Augmentation:
@@ -108,12 +113,12 @@ def read_augmentation(path: str, *, besides: Collection[str] = ()) -> Augmentati
 def parameter_table(path: str) -> dict[str, Any]:
     """What a TOML file has under [augment], or else at its top level; raises what reading does."""
     content = _content(path)
-    top = {key: value for key, value in content.items() if not isinstance(value, dict)}
+    ours = {key for key in content if key.replace("-", "_") in (*_CHECKS, *OF_TENSORS)}
+    top = {key: it for key, it in content.items() if key in ours or not isinstance(it, dict)}
     table = content.get("augment", top)
     if not isinstance(table, dict):
         raise UsageError(f"Expected a table [augment] in {path}. Received: {table!r}.")
-    ours = (*_CHECKS, *OF_TENSORS)
-    doubled = [key for key in top if table is not top and key.replace("-", "_") in ours]
+    doubled = [key for key in top if table is not top and key in ours]
     if doubled:
         raise UsageError(
             f"{path}: expected every parameter under [augment]. Received {', '.join(doubled)} at "

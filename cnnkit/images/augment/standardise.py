@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from cnnkit.errors import UsageError
 from cnnkit.images.augment.parameters import (
     Augmentation,
+    checked,
     is_number,
     naming,
     parameter_table,
@@ -63,9 +64,9 @@ class Standardisation:
     def of(cls, mapping: Mapping[str, Any]) -> Standardisation | None:
         """Check a mapping of these parameters; None where nothing would be done.
 
-        Raises `UsageError` for a value that makes no sense.
+        Names may be spelled with hyphens. Raises `UsageError` for a value that makes no sense.
         """
-        values = {key: _CHECKS[key](key, value) for key, value in mapping.items()}
+        values = checked(mapping, _CHECKS)
         if values.get("samplewise_std_normalization"):
             values["samplewise_center"] = True
         if values.get("zca_whitening"):
@@ -86,8 +87,8 @@ class Standardisation:
         if self.zca_whitening and values > MOST_WHITENED:
             raise UsageError(
                 "zca_whitening compares every value of a picture with every other: for "
-                f"{width} × {height} pixels that takes {values**2 * 4 / 1e9:,.1f} GB. Expected at "
-                'most 32 × 32, such as --arch "INPUT32 -> …".'
+                f"{width} × {height} pixels that is a matrix of {values**2 * 4 / 1e9:,.2f} GB, and "
+                'its directions. Expected at most 32 × 32, such as --arch "INPUT32 -> …".'
             )
 
 
@@ -106,8 +107,9 @@ def read_for_training(path: str) -> tuple[Augmentation | None, Standardisation |
     Raises what `read_augmentation` and `Standardisation.of` do.
     """
     table = parameter_table(path)
-    named = {key: key.replace("-", "_") for key in table}
-    of_tensors = {name: table[key] for key, name in named.items() if name in STANDARDISING}
+    of_tensors = {
+        key: value for key, value in table.items() if key.replace("-", "_") in STANDARDISING
+    }
     with naming(path):
         standardisation = Standardisation.of(of_tensors)
     if of_tensors and len(of_tensors) == len(table):
@@ -168,9 +170,10 @@ def _whitening(
 
 
 def _factor(name: str, value: Any) -> float | None:
-    if value is None or (is_number(value) and 0 < value < 1e6):
+    # Beyond these float32 has no room for the values.
+    if value is None or (is_number(value) and 1e-6 <= value <= 1e6):
         return None if value is None else float(value)
-    raise refused(name, "a factor above 0 such as 0.00392 (1/255)", value)
+    raise refused(name, "a factor from 1e-6 to 1e6 such as 0.00392 (1/255)", value)
 
 
 def _epsilon(name: str, value: Any) -> float:

@@ -47,7 +47,7 @@ def test_whitening_of_large_pictures_is_refused_with_what_it_would_take() -> Non
     white = Standardisation.of({"zca_whitening": True})
     assert white
     white.refuse_too_large(32, 32)
-    with pytest.raises(UsageError, match=r"224 × 224 pixels that takes 90\.6 GB"):
+    with pytest.raises(UsageError, match=r"224 × 224 pixels that is a matrix of 90\.63 GB"):
         white.refuse_too_large(224, 224)
     plain = Standardisation.of({"rescale": FACTOR})
     assert plain
