@@ -1,6 +1,7 @@
 """Answers → stdout or a file, in the format that was asked for; then the exit code."""
 
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -97,9 +98,10 @@ def _refuse_impossible(output: str) -> None:
     if os.path.isdir(output):
         raise OutputError(f"{output!r} is a folder. Expected a file for answers after -o.")
     if not os.path.isdir(folder):
-        raise OutputError(
-            f"{output!r} cannot be written: there is no folder {folder!r}. Type: mkdir -p {folder}"
-        )
+        way = f"{folder!r} is no folder"
+        if not os.path.lexists(folder):
+            way = f"there is no folder {folder!r}. Type: mkdir -p {shlex.quote(folder)}"
+        raise OutputError(f"{output!r} cannot be written: {way}")
     if not os.access(output if os.path.exists(output) else folder, os.W_OK):
         raise OutputError(f"{output!r} cannot be written: permission denied.")
 

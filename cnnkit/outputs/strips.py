@@ -3,13 +3,16 @@
 import re
 from dataclasses import dataclass
 
-from PIL import Image
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
 
 # What cannot be seen, or turns around how the rest of a name is read (U+202E and its kin), and the
 # backslash that the escapes begin with. The joiners of emoji and of Persian stay.
 _UNSEEN = re.compile(
     "[\x00-\x1f\x7f-\x9f\\\\\xad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
 )
+_FRAME = (255, 64, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +65,16 @@ def within(image: Image.Image, side: int, *, enlarge: bool = False) -> Image.Ima
     # A strip of 1 × 60000 keeps a pixel of its width.
     width, height = (max(1, round(length * factor)) for length in rgb.size)
     return rgb.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=3.0)
+
+
+def framed(image: Image.Image, boxes: NDArray[np.float64]) -> Image.Image:
+    """A copy of the picture with a frame around each box (n, 4).
+
+    A box is left, top, right and bottom as shares of the picture's width and height.
+    """
+    image = image.copy()
+    draw = ImageDraw.Draw(image)
+    for left, top, right, bottom in boxes * (image.size * 2):
+        far = max(right - 1, left), max(bottom - 1, top)
+        draw.rectangle((left, top, *far), outline=_FRAME, width=2)
+    return image

@@ -209,7 +209,7 @@ def write_records(
     with _bracketed(writer):
         for record in records:
             writer.write(record)
-            count += 1
+            count += record.first
             failed += record.failed
     return count, failed
 

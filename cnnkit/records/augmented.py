@@ -25,6 +25,11 @@ class Augmented(Record):
     line: Mapping[str, Any]
 
     @property
+    def first(self) -> bool:
+        """A picture has a record for each of its copies."""
+        return bool(self.line["copy"] == 1)
+
+    @property
     def listed(self) -> bool:
         """They come by the thousand: a header says little."""
         return False

@@ -17,6 +17,11 @@ class Record:
         return False
 
     @property
+    def first(self) -> bool:
+        """Whether it is the first that is said of its input, so that inputs can be counted."""
+        return True
+
+    @property
     def selected(self) -> bool:
         """Whether `--print0` prints this record's path: it was answered, and not with nothing."""
         return not self.failed

@@ -1,13 +1,17 @@
 """Pictures beside their copies, on one sheet."""
 
+import os
 from collections.abc import Generator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any
 
+from cnnkit.datasets.voc import read_boxes
+from cnnkit.errors import InputError
 from cnnkit.images.decode import decode_reduced
 from cnnkit.outputs.sheets import contact_sheet, save_sheet
-from cnnkit.outputs.strips import Shown, Strip, within
+from cnnkit.outputs.strips import Shown, Strip, framed, within
 from cnnkit.records import Augmented, Skipped
+from cnnkit.tasks.label_files import SUFFIX
 
 _MOST_PICTURES, _MOST_COPIES = 12, 8
 # The longest side of a picture on the sheet, in pixels.
@@ -37,21 +41,34 @@ def previewed(
 
 
 def _strip(path: str, copies: list[Augmented]) -> Strip:
-    others = [_shown(copy.output, _caption(copy.line["drawn"])) for copy in copies[:_MOST_COPIES]]
+    others = [
+        _shown(copy.output, _caption(copy.line["drawn"]), _labels_beside(copy))
+        for copy in copies[:_MOST_COPIES]
+    ]
     if len(copies) > _MOST_COPIES:
         others.append(Shown(None, "", None, f"and {len(copies) - _MOST_COPIES:,} more"))
-    return Strip(_shown(path, ""), tuple(others))
+    labels = copies[0].line["labels"]
+    return Strip(_shown(path, "", labels and labels["source"]), tuple(others))
 
 
-def _shown(path: str, caption: str) -> Shown:
+def _labels_beside(copy: Augmented) -> str | None:
+    """The label file of a copy: it has the copy's name but for the suffix."""
+    return os.path.splitext(copy.output)[0] + SUFFIX if copy.line["labels"] else None
+
+
+def _shown(path: str, caption: str, labels: str | None) -> Shown:
     picture = decode_reduced(path, (_SIDE, _SIDE))
     if isinstance(picture, Skipped):
         return Shown(path, caption, None, picture.message)
-    return Shown(path, caption, within(picture.image, _SIDE))
+    image = within(picture.image, _SIDE)
+    with suppress(InputError):  # labels that were changed since
+        image = framed(image, read_boxes(labels).boxes / (picture.size * 2)) if labels else image
+    return Shown(path, caption, image)
 
 
 def _caption(drawn: Mapping[str, Any]) -> str:
     """The transform in a few words."""
     words = [f"{drawn['theta']:+.0f} deg"] if drawn["theta"] else []
     words += ["mirrored"] if drawn["flip_horizontal"] else []
+    words += ["upside down"] if drawn["flip_vertical"] else []
     return ", ".join(words)

@@ -112,6 +112,7 @@ class TestCommandLine:
         Path("photos/cats/3.jpg").write_bytes(b"<html>")
         done = invoke("photos", "--out", "o", "--shear-range", "9", "--format", "jsonl")
         assert done.exit_code == 3
+        assert "1 of 5 inputs could not be answered" in done.stderr
         statuses = [each["status"] for each in records(done.stdout)]
         assert (statuses.count("error"), statuses.count("ok")) == (1, 20)
 
@@ -120,6 +121,26 @@ class TestCommandLine:
         done = invoke("photos/cats", "more/cats", "--out", "o", "--shear-range", "9")
         assert (done.exit_code, Path("o").exists()) == (2, False)
         assert "give each an --out of its own" in done.output
+
+    @pytest.mark.parametrize(
+        ("option", "place", "said"),
+        [
+            ("--preview", "photos/cats/1.png/x.png", "is no folder that takes new files"),
+            ("-o", "photos/cats/1.png/x.csv", "'photos/cats/1.png' is no folder"),
+            ("-o", "absent folder/x.csv", "Type: mkdir -p 'absent folder'"),
+            ("-o", "mine", "'mine' is a folder"),
+            ("-o", "p.png", "is also what --preview names"),
+        ],
+    )
+    def test_places_that_cannot_be_written_are_refused_before_anything_is_made(
+        self, cnnkit: Run, photos: Path, option: str, place: str, said: str
+    ) -> None:
+        Path("mine").mkdir()
+        wishes = ("photos", "--out", "o", "--shear-range", "9", "--preview", "p.png")
+        done = cnnkit("augment", *wishes, option, place)
+        assert done.returncode in (1, 2)
+        assert said in done.stderr.decode()
+        assert not Path("o").exists()
 
     @pytest.mark.parametrize("out", ["o", "/proc/o"])
     def test_where_nothing_can_be_written(self, cnnkit: Run, photos: Path, out: str) -> None:

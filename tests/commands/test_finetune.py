@@ -98,7 +98,10 @@ def test_a_plan_makes_nothing(cnnkit: Run, pictures: Path, tmp_path: Path) -> No
     assert (plan["train"], plan["val"]) == (30, 6)
     assert plan["model"] == "resnet50"
     assert plan["parameters"] == 25_636_712
-    assert list(tmp_path.iterdir()) == [] or not (tmp_path / "runs").exists()
+    done = cnnkit("finetune", str(pictures), "--plan", cwd=tmp_path)
+    assert b"cnnkit: time: about " in done.stderr
+    assert b"cnnkit: pictures: 30 to train on, 6 to validate, 0 to test" in done.stderr
+    assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.parametrize(

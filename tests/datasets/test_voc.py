@@ -95,6 +95,7 @@ class TestRead:
             (ONE.format(name="a", box=BOX.format(1, 2, "inf", 4)), "<xmax> of 'a'"),
             (ONE.format(name="a", box=BOX.format(1, 2, "1e999", 4)), "<xmax> of 'a'"),
             (ONE.format(name="a", box=BOX.format(1, 2, "9" * 5000, 4)), "<xmax> of 'a'"),
+            (ONE.format(name="a", box=BOX.format(1, 2, 3, 4) * 2), "a second <bndbox>"),
             (ONE.format(name="a", box=BOX.format(9, 2, 3, 4)), "ends before it begins"),
             (ONE.format(name="a", box=BOX.format(1, 9, 3, 4)), "ends before it begins"),
             ("<annotation><size><width>-3</width></size></annotation>", "whole pixels in <width>"),

@@ -112,6 +112,31 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, short: boo
     written(tmp_path, "a.png", "b.png")
 
 
+def test_labels_that_no_longer_fit_are_taken_away(tmp_path: Path) -> None:
+    labels = {"output": "a.xml", "bytes": 5, "sha256": sha256(b"boxes").hexdigest()}
+    for theirs in (None, b"mine!"):
+        folder = tmp_path / str(theirs)
+        with Copies(folder) as kept:
+            kept.write(line(labels=labels), {"a.xml": b"boxes", "a.png": PIXELS})
+            kept.keep(line(labels=labels))
+        if theirs:
+            (folder / "a.xml").write_bytes(theirs)
+        with Copies(folder) as kept:
+            kept.write(line(data=b"turned"), {"a.png": b"turned"})
+            kept.keep(line(data=b"turned"))
+        assert set(os.listdir(folder)) == {"a.png", MANIFEST} | ({"a.xml"} if theirs else set())
+
+
+def test_what_is_known_grows_with_the_run(tmp_path: Path) -> None:
+    written(tmp_path / "o", "a.png")
+    kept = Copies(tmp_path / "o")
+    assert (kept.knows("a.png"), kept.knows("b.png")) == (True, False)
+    with kept:
+        assert not kept.knows("b.png")
+        kept.write(line("b.png"), {"b.png": PIXELS})
+        assert kept.knows("b.png")
+
+
 def test_a_manifest_that_cannot_take_its_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

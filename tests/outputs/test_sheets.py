@@ -203,6 +203,12 @@ class TestSave:
                 refuse(str(path))
         assert path.read_bytes() == before
 
+    def test_a_place_that_takes_no_file(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("mine")
+        for place in ("file/a.png", "file/deeper/a.png"):
+            with pytest.raises(OutputError, match=r"file' is no folder that takes new files"):
+                refuse_unless_sheet(str(tmp_path / place))
+
     @pytest.mark.parametrize("name", ["a.gif", "a", "a.html", "png"])
     def test_the_suffix_is_one_that_we_write(self, tmp_path: Path, name: str) -> None:
         with pytest.raises(UsageError, match=r"ends in \.png, \.jpg, \.jpeg, \.webp\. Received"):

@@ -81,6 +81,17 @@ def test_labels_are_copied_again_when_they_change(labelled: Path, tmp_path: Path
     assert pictures.items() <= digests(out).items()
 
 
+def test_pictures_made_again_without_boxes_keep_no_old_labels(
+    labelled: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    run(labelled, out, boxes="voc")
+    assert states(run(labelled, out, seed=1)) == ["remade"] * 2
+    assert not list(out.glob("*.xml"))
+    assert states(run(labelled, out, seed=1, boxes="voc")) == ["remade"] * 2
+    assert len(list(out.glob("*.xml"))) == 2
+
+
 def test_where_labels_are_looked_for(labelled: Path, tmp_path: Path) -> None:
     for place in ("Annotations", "annotations"):
         (tmp_path / place).mkdir()

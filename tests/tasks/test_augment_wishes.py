@@ -1,5 +1,7 @@
 """Changed copies: what is asked for, what is refused, and what is never touched."""
 
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import cnnkit
 from cnnkit.errors import InputError, OutputError, UnknownName, UsageError
 from cnnkit.outputs import copies
 from cnnkit.outputs.copies import Copies
-from cnnkit.records import Skipped
+from cnnkit.records import Augmented, Skipped
 from cnnkit.tasks import augment as augment_task
 from tests.conftest import picture
 from tests.images.augment.keras_reference import BLOG
@@ -35,6 +37,12 @@ class TestNothingIsLost:
         assert states(records) == ["taken", *["made"] * 6]
         assert str(mine) in records[0].message  # type: ignore[union-attr]
         assert mine.read_bytes() == b"mine"
+        far = out / "dogs" / "1__aug-013.png"
+        far.parent.mkdir(exist_ok=True)
+        far.write_bytes(b"mine")
+        again = run(photos, out, copies=20)  # several blocks: of a picture, all copies or none
+        assert states(again).count("taken") == 2
+        assert not any("dogs/1__" in each.output for each in again if isinstance(each, Augmented))
         mine.unlink()
         mine.symlink_to(photos / "dogs" / "1.png")
         assert states(run(photos, out))[0] == "taken"
@@ -49,6 +57,20 @@ class TestNothingIsLost:
         named = photos / "cats" / "1__aug-001.png"
         assert states(run([named], photos)) == ["copy"]
         assert before.items() <= digests(photos).items()
+
+    def test_a_list_that_grows_with_the_copies(self, photos: Path) -> None:
+        out = photos / "more"
+
+        def found() -> Iterator[str]:
+            yield str(photos / "cats" / "1.png")
+            while not list(out.rglob("1__aug-002.png")):
+                time.sleep(0.01)
+            yield from map(str, sorted(out.rglob("*__aug-*.png")))
+            yield str(photos / "dogs" / "1.png")
+
+        records = run(found(), out)
+        assert states(records) == ["made", "made", "copy", "copy", "made", "made"]
+        assert not list(out.rglob("*__aug*__aug*"))
 
     def test_a_folder_of_copies_within_is_not_entered(self, photos: Path) -> None:
         out = photos / "more"
@@ -171,6 +193,9 @@ OF_NO_SENSE: tuple[dict[str, Any], ...] = (
     {"featurewise_center": True},
     {"recipe": None},
     {"recipe": {"fill_mode": "reflect", "cval": 9}},
+    {"recipe": {"width_shift_range": 1}},
+    {"recipe": {"brightness_range": [0.5, 0.5], "zoom_range": [0.7, 0.7]}},
+    {"recipe": {"rotation_range": 9, "samplewise-center": True}},
     {"copies": 0},
     {"copies": 1.5},
     {"seed": -1},
@@ -203,6 +228,20 @@ def test_nonsense_is_refused_before_anything_is_made(
         or (isinstance(caught.value, UnknownName) or "finetune" in str(caught.value))
     )
     assert not (tmp_path / "out").exists()
+
+
+def test_tensors_that_are_left_alone_are_no_wish(photos: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "a.toml"
+    recipe.write_text("rotation_range = 9\nsamplewise_center = false")
+    assert states(run(photos / "cats", tmp_path / "out", recipe=recipe)) == ["made"] * 4
+    assert states(run(photos / "cats", tmp_path / "out", zca_whitening=False)) == ["remade"] * 4
+
+
+def test_names_may_be_as_long_as_names_may_be(tmp_path: Path) -> None:
+    for length in (242, 243):
+        picture().save(tmp_path / f"{'y' * length}.jpg")
+    assert states(run(tmp_path, tmp_path / "out", copies=1)) == ["made", "name"]
+    assert states(run(tmp_path, tmp_path / "out", copies=1000)) == ["name", "name"]
 
 
 def test_no_picture_and_no_recipe(photos: Path, tmp_path: Path) -> None:

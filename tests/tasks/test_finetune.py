@@ -119,6 +119,22 @@ def test_tensors_that_do_not_suit_are_refused_before_anything_is_made(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{"contrast": 0.5, "strategy": "scratch"}, {"views": 2, "strategy": "bottleneck"}],
+    ids=["contrast", "views"],
+)
+@pytest.mark.parametrize("text", ["rotation_range = 0\n", "width_shift_range = 1\n"])
+def test_copies_have_to_differ(
+    data: Path, tmp_path: Path, text: str, options: dict[str, Any]
+) -> None:
+    file = tmp_path / "still.toml"
+    file.write_text(text)
+    with pytest.raises(UsageError, match="nothing varies"):
+        finetune(data, out=tmp_path / "run", model="patternnet", augment=file, **options)
+    assert not (tmp_path / "run").exists()
+
+
 def test_two_copies_of_each_picture_may_be_brought_together(
     data: Path, tmp_path: Path, augmentation: str
 ) -> None:

@@ -52,6 +52,7 @@ def test_a_weight_file_is_known_wherever_the_run_is_gone_on_with(
         {"contrast": 0.5, "strategy": "finetune", "augment": "a.toml"},
         {"contrast": 0.5, "strategy": "scratch", "augment": "a.toml", "mixup": 0.2},
         {"contrast": -0.5, "strategy": "scratch", "augment": "a.toml"},
+        {"contrast": 0.5, "strategy": "scratch", "augment": "a.toml", "batch_size": 1},
         {"class_weight": "balanced", "sampler": "balanced"},
     ],
 )  # fmt: skip

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnnkit.images.augment import Augmentation, Drawn, draw
+from cnnkit.images.augment import Augmentation, Drawn, draw, varies
 from tests.images.augment.keras_reference import BLOG, generator
 
 ALL = {
@@ -141,3 +141,23 @@ def test_distributions_are_those_of_get_random_transform(given: dict[str, Any]) 
         ).max()
         < 0.08
     )
+
+
+@pytest.mark.parametrize(
+    ("wanted", "answer"),
+    [
+        ({}, False),
+        ({"fill_mode": "reflect", "cval": 9, "interpolation_order": 0}, False),
+        ({"rotation_range": 0}, False),
+        ({"width_shift_range": 1}, False),
+        ({"zoom_range": [0.7, 0.7], "brightness_range": [2, 2]}, False),
+        ({"width_shift_range": 2}, True),
+        ({"height_shift_range": [5]}, True),
+        ({"rotation_range": 1e-6}, True),
+        ({"vertical_flip": True}, True),
+        ({"horizontal_flip": True}, True),
+        ({"channel_shift_range": 1}, True),
+    ],
+)
+def test_whether_anything_varies(wanted: dict[str, Any], answer: bool) -> None:
+    assert varies(Augmentation.of(wanted)) is answer

@@ -164,6 +164,7 @@ class TestRead:
             ("rotation_range = 1979-05-27", "expected a number"),
             ("[augment]\nrescale = 0.0039", "belongs to the tensors"),
             ("[augment]\nrotation_range.low = 3", "expected a number"),
+            ("shear_range = 2\nfill_mode = {a = 1}", "fill_mode: expected one of"),
             ("[augment]\nrotaton_range = 3", "rotation_range"),
         ],
     )

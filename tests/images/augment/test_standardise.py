@@ -33,7 +33,7 @@ def test_a_deviation_brings_its_mean_as_in_keras() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *(("rescale", each) for each in (0, -1, "1/255", True, float("nan"), 1e9)),
+        *(("rescale", each) for each in (0, -1, 1e-300, "1/255", True, float("nan"), 1e9)),
         *(("zca_epsilon", each) for each in (0, -1e-6, None)),
         *(("featurewise_center", each) for each in (1, "yes", None)),
     ],
@@ -52,6 +52,13 @@ def test_whitening_of_large_pictures_is_refused_with_what_it_would_take() -> Non
     plain = Standardisation.of({"rescale": FACTOR})
     assert plain
     plain.refuse_too_large(4000, 4000)
+
+
+def test_one_spelling_at_a_time(tmp_path: Path) -> None:
+    file = tmp_path / "a.toml"
+    file.write_text("rotation_range = 9\nsamplewise-center = true\nsamplewise_center = false\n")
+    with pytest.raises(UsageError, match=r"a\.toml: Expected samplewise_center once"):
+        read_for_training(str(file))
 
 
 def test_one_file_says_both(tmp_path: Path) -> None:
