@@ -172,6 +172,8 @@ def _once_more(whole: Ground, strategy: Strategy, ends: Mapping[Strategy, int]) 
 
 def _best_epoch(outcome: Outcome) -> int:
     """The epoch, counted from 1, whose weights were kept; 0 for those before the first."""
+    if outcome.share == 0:
+        return 0
     return max((row.epoch for row in outcome.history if row.best), default=0)
 
 
