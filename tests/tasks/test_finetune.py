@@ -194,6 +194,30 @@ def test_with_refit_the_validation_pictures_are_learnt_too(data: Path, tmp_path:
     assert hashes[0] != hashes[1]
 
 
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_a_refit_goes_no_further_than_validation_did(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float
+) -> None:
+    from cnnkit.nets import averaging
+
+    settled = averaging.settle_between
+
+    def at(model: Any, before: Any, loss: Any) -> float:
+        monkeypatch.setattr(averaging, "_MIDDLE", share if loss else 0.5)
+        return settled(model, before, None)
+
+    monkeypatch.setattr(averaging, "settle_between", at)
+    answers = {}
+    for strategy in ("bottleneck", "finetune"):
+        run = tmp_path / strategy
+        done = finetune(data, out=run, model="patternnet", strategy=strategy, refit=True)
+        assert done.refit
+        told = classify(data, model=str(run), engine="keras")
+        answers[strategy] = [row.predictions[0].score for row in told]  # type: ignore[union-attr]
+    apart = np.abs(np.subtract(answers["bottleneck"], answers["finetune"])).max()
+    assert apart < 1e-5 if share == 0 else apart > 1e-3, apart
+
+
 def test_ctrl_c_while_it_is_refitted_leaves_the_fit_before(data: Path, tmp_path: Path) -> None:
     begun = 0
 
