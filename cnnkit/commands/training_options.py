@@ -82,7 +82,7 @@ _FITTING: tuple[_Decorator, ...] = (
     ),
     _count(
         "--patience", 0,
-        "End after so many epochs without a better validation; 0 never.  [default: 10, 5 and 15]",
+        "End after so many epochs without a better validation; 0 never.  [default: 10, 0 and 15]",
     ),
     click.option(
         "--label-smoothing", type=float, default=0.0,

@@ -1,7 +1,8 @@
 """Whether a model's probabilities can be believed, and the one number that mends most of it.
 
-Source: Guo, Pleiss, Sun and Weinberger 2017, On Calibration of Modern Neural Networks. Legend: z
-are logits (n, K), y truths (n,), T the temperature, b = 1 / T, p = softmax(b z).
+Sources: Guo, Pleiss, Sun and Weinberger 2017, On Calibration of Modern Neural Networks; for what
+it cannot mend, Berta, Holzmüller, Jordan and Bach 2025, Rethinking Early Stopping. Legend: z are
+logits (n, K), y truths (n,), T the temperature, b = 1 / T, p = softmax(b z).
 
 Everywhere, rows of an unknown truth (−1) and rows that hold NaN are left out.
 """
@@ -135,8 +136,22 @@ def temperature(logits: ArrayLike, truth: ArrayLike) -> float:
     mistake cannot tell how sure to be. A model that is worse than chance gets 20. Raises
     `ValueError` for shapes and truths that do not fit.
     """
-    if _separated(logits, truth):
-        return 1.0
+    return 1.0 if _separated(logits, truth) else _best(logits, truth)
+
+
+def refinement(logits: ArrayLike, truth: ArrayLike) -> float | None:
+    """The least mean cross-entropy of softmax(z / T) for any T in 0.05..20, in nats.
+
+    It is how badly the classes are told apart: of the loss, what is left when nobody minds how
+    sure the model is. A network that is fitted for longer grows surer than it should be, which a
+    temperature mends, while it may still learn. None where no row is left. Raises `ValueError` for
+    shapes and truths that do not fit. Source: Berta et al. 2025 (TS-refinement).
+    """
+    return cross_entropy(table(logits, "logits") / _best(logits, truth), truth)
+
+
+def _best(logits: ArrayLike, truth: ArrayLike) -> float:
+    """The temperature of the least loss, of those that are looked at."""
     low, high = 1 / HOTTEST, 1 / COLDEST
     if _slope(logits, truth, low)[0] >= 0:
         return HOTTEST

@@ -25,18 +25,22 @@ def between(before: Sequence[NDArray[Any]], after: Sequence[NDArray[Any]], share
     ]
 
 
-def settle_between(model: keras.Model, before: Weights, loss: Callable[[], float] | None) -> float:
+def settle_between(
+    model: keras.Model, before: Weights, judge: Callable[[], tuple[float, ...]] | float | None
+) -> float:
     """Give the model the best weights between those `before` and its own; the share of the way.
 
-    `loss` says how good it is with the weights that it has. Where nobody can say, it is the middle:
-    a share that few pictures had chosen did worse.
+    `judge` ranks it with the weights that it has, the better the lower, or is the share itself.
+    Where nobody can say, it is the middle.
     """
     after, share = model.get_weights(), _MIDDLE
-    if loss is not None:
-        losses = []
+    if isinstance(judge, float):
+        share = judge
+    elif judge is not None:
+        ranks = []
         for each in _SHARES:
             model.set_weights(between(before, after, each))
-            losses.append(loss())
-        share = _SHARES[int(np.argmin(losses))]
+            ranks.append(judge())
+        share = _SHARES[ranks.index(min(ranks))]
     model.set_weights(between(before, after, share))
     return share

@@ -1,6 +1,6 @@
 """Where a fit stands, on disk: all that a killed run needs to go on as if nothing had happened.
 
-One .npz (no pickle): the arrays of the variables, of the best epoch's and of the optimizer, and a
+One .npz (no pickle): the arrays of the variables, of the kept epoch's and of the optimizer, and a
 JSON text with the position in the data, early stopping, the schedule and the history. Every draw
 (order, dropout, augmentation, mixing) is a function of the seed and the position, or its generator
 is among the variables.
@@ -23,7 +23,7 @@ from cnnkit.errors import InputError, OutputError
 from cnnkit.records import EpochRow
 
 Arrays = list[NDArray[Any]]
-_GROUPS = ("now", "best", "optimizer")
+_GROUPS = ("now", "kept", "optimizer")
 # What numpy, zipfile and json make of a file that is none; RuntimeError is zipfile's.
 _DAMAGED = (
     *(OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError),
@@ -37,12 +37,13 @@ class Progress:
 
     `sums` are loss, hits and pictures of the epoch's steps so far; `waited` the epochs since the
     best one and `since_reduced` those since the schedule last reduced the rate, or the best one.
+    `best_rank` is that of its verdict.
     """
 
     epoch: int = 0
     step: int = 0
     sums: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    best_loss: float = float("inf")
+    best_rank: tuple[float, float] = (float("inf"), float("inf"))
     waited: int = 0
     since_reduced: int = 0
     reductions: int = 0
@@ -61,7 +62,7 @@ class Checkpoint:
     identity: str
     progress: Progress
     now: Arrays
-    best: Arrays
+    kept: Arrays
     optimizer: Arrays
 
 
@@ -98,6 +99,7 @@ def load(path: Path) -> Checkpoint:
             identity = str(told.pop("identity"))
             told["history"] = [EpochRow.of(row) for row in told["history"]]
             told["sums"] = tuple(told["sums"])
+            told["best_rank"] = tuple(told["best_rank"])
             groups = [_numbered(stored, group) for group in _GROUPS]
         return Checkpoint(identity, Progress(**told), *groups)
     except _DAMAGED as error:

@@ -22,7 +22,7 @@ from cnnkit.nets.devices import distribution, placed, share_of, that_may_change
 from cnnkit.nets.mixing import Mixing
 from cnnkit.nets.optimizers import make_optimizer, policy_of, using
 from cnnkit.nets.schedules import PLATEAU_PATIENCE, learning_rate
-from cnnkit.records import EpochRow, Fitting, Strategy
+from cnnkit.records import EpochRow, Fitting, Strategy, Verdict
 
 Floats = NDArray[np.float32]
 
@@ -52,9 +52,8 @@ class Feed(Protocol):
 class Held(Protocol):
     """Pictures that are looked at between epochs, in their own order."""
 
-    @property
-    def truth(self) -> NDArray[np.int64]:
-        """The class of each, (n,)."""
+    def verdict(self, logits: Floats) -> Verdict:
+        """What they say of a network that answers them with these logits, (n, C)."""
 
     def inputs(self) -> Iterator[NDArray[Any]]:
         """Consecutive batches (b, …)."""
@@ -113,7 +112,7 @@ class Trainer:
             self._variables = that_may_change(self.model, fitting.seed)
         self._steps, self._answers = self._compiled()
         self.progress = Progress()
-        self._best = self._values()
+        self._kept = self._values()
 
     def _compared(self, embedding: str) -> list[keras.KerasTensor]:
         """What of the network is compared beside its answers."""
@@ -134,17 +133,17 @@ class Trainer:
         """Go back to a moment of an earlier, equal run."""
         checkpoints.assign(self._variables, checkpoint.now, "weights")
         checkpoints.assign(self._optimizer.variables, checkpoint.optimizer, "moments")
-        self.progress, self._best = checkpoint.progress.copy(), checkpoint.best
+        self.progress, self._kept = checkpoint.progress.copy(), checkpoint.kept
 
     def fit(self, feed: Feed, held: Held | None, watch: Watch | None = None) -> list[EpochRow]:
         """Train from where it stands to the end; the history of all epochs.
 
-        The model then has the weights of the epoch with the lowest validation loss, or of the
-        last one where nothing is held out.
+        The model then has the weights of the epoch that the held-out pictures rank first, or of
+        the last one where nothing is held out, or `Fitting.keep` says so.
         """
         watch, progress = watch or Watch(), self.progress
         if held is not None and not (progress.epoch or progress.step or progress.finished):
-            progress.best_loss = self._judged(held)[0]
+            progress.best_rank = self.verdict(held).rank
         saved = time.monotonic()
         while not (progress.finished or watch.stop()):
             began = time.monotonic()
@@ -156,7 +155,7 @@ class Trainer:
             saved = self._save_if_due(watch, saved)
         if watch.checkpoint:
             watch.checkpoint(self._checkpoint())
-        checkpoints.assign(self._variables, self._best, "weights")
+        checkpoints.assign(self._variables, self._kept, "weights")
         return progress.history
 
     def logits(self, held: Held) -> Floats:
@@ -170,7 +169,7 @@ class Trainer:
     def _checkpoint(self) -> Checkpoint:
         optimizer = [np.asarray(variable) for variable in self._optimizer.variables]
         progress = self.progress.copy()
-        return Checkpoint(self._identity, progress, self._values(), self._best, optimizer)
+        return Checkpoint(self._identity, progress, self._values(), self._kept, optimizer)
 
     def _save_if_due(self, watch: Watch, saved: float) -> float:
         if watch.checkpoint is None or time.monotonic() - saved < watch.every:
@@ -204,15 +203,16 @@ class Trainer:
         """Look at what is held out, write the history, and decide whether to go on."""
         progress, fitting = self.progress, self._fitting
         loss, hits, pictures = progress.sums
-        val_loss, val_accuracy = self._judged(held) if held is not None else (None, None)
-        better = val_loss is None or val_loss < progress.best_loss
+        verdict = None if held is None else self.verdict(held)
+        better = verdict is None or verdict.rank < progress.best_rank
         row = EpochRow(
             strategy=self._strategy,
             epoch=progress.epoch + 1,
             loss=loss / pictures,
             accuracy=hits / pictures,
-            val_loss=val_loss,
-            val_accuracy=val_accuracy,
+            val_loss=verdict and verdict.loss,
+            val_accuracy=verdict and verdict.accuracy,
+            val_refinement=verdict and verdict.refinement,
             learning_rate=learning_rate(
                 fitting, (progress.epoch + 1) * feed.steps - 1, feed.steps, progress.reductions
             ),
@@ -223,24 +223,21 @@ class Trainer:
         progress.waited = 0 if better else progress.waited + 1
         progress.since_reduced = 0 if better else progress.since_reduced + 1
         if better:
-            progress.best_loss = val_loss if val_loss is not None else progress.best_loss
-            self._best = self._values()
-            self._refuse_diverged(*self._best)
+            progress.best_rank = verdict.rank if verdict else progress.best_rank
+        if better or fitting.keep == "last":
+            self._kept = self._values()
+            self._refuse_diverged(*self._kept)
         if progress.since_reduced >= PLATEAU_PATIENCE:
             progress.reductions, progress.since_reduced = progress.reductions + 1, 0
         progress.epoch, progress.step, progress.sums = progress.epoch + 1, 0, (0.0, 0.0, 0.0)
         tired = 0 < fitting.patience <= progress.waited
         progress.finished = tired or progress.epoch >= (fitting.last or fitting.epochs)
 
-    def _judged(self, held: Held) -> tuple[float, float]:
-        """Mean cross-entropy and accuracy."""
-        logits, truth = self.logits(held).astype(np.float64), held.truth
-        shifted = logits - logits.max(axis=1, keepdims=True)
-        logs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-        hits = logits.argmax(axis=1) == truth
-        loss = float(-logs[np.arange(len(truth)), truth].mean())
-        self._refuse_diverged(loss)
-        return loss, float(hits.mean())
+    def verdict(self, held: Held) -> Verdict:
+        """What held-out pictures say of the weights that it has now."""
+        logits = self.logits(held)
+        self._refuse_diverged(logits)
+        return held.verdict(logits)
 
     def _refuse_diverged(self, *values: Any) -> None:
         """Raise `InputError` where one of them is no finite number."""

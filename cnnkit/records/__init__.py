@@ -24,6 +24,7 @@ from cnnkit.records.training import (
     Schedule,
     Settings,
     Strategy,
+    Verdict,
 )
 from cnnkit.records.upkeep import (
     Compacted,
@@ -111,6 +112,7 @@ __all__ = [
     "Style",
     "Trained",
     "Unanswered",
+    "Verdict",
     "WeightsRow",
     "WrittenFile",
 ]

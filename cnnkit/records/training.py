@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from cnnkit.records.record import Cell, Record
 from cnnkit.records.words import Fit, Interpolation
@@ -24,7 +24,8 @@ class Fitting:
     length of all gradients together; 0 does not. `mixup` and `cutmix` are the alphas of Zhang et
     al. 2018 and Yun et al. 2019; 0 is without. `contrast` is the weight of a loss that brings two
     changed copies of a picture together (Chen et al. 2020); 0 shows one copy. `last` ends it after
-    so many of the `epochs`, 0 does not: the schedule is that of all of them.
+    so many of the `epochs`, 0 does not: the schedule is that of all of them. `keep` says which
+    epoch's weights are given back.
     """
 
     epochs: int
@@ -42,7 +43,25 @@ class Fitting:
     cutmix: float = 0.0
     contrast: float = 0.0
     arithmetic: Arithmetic = "auto"
+    keep: Literal["best", "last"] = "best"
     seed: int = 0
+
+
+class Verdict(NamedTuple):
+    """What held-out pictures say of a network: the better one has the lower `rank`.
+
+    `refinement` and `loss` are mean cross-entropies, at the temperature that suits best and as it
+    is; `accuracy` is a share, 0 to 1.
+    """
+
+    refinement: float
+    loss: float
+    accuracy: float
+
+    @property
+    def rank(self) -> tuple[float, float]:
+        """Of networks that tell the pictures apart equally well, the better calibrated is first."""
+        return self.refinement, self.loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +70,9 @@ class EpochRow(Record):
 
     `loss` is the mean cross-entropy and `accuracy` the share, 0 to 1, over the pictures as they
     were shown while the weights changed; `val_…` over the validation pictures afterwards, None
-    without any. `best` says that no epoch before had a lower `val_loss`.
+    without any. `val_refinement` is what is left of `val_loss` once the temperature is right
+    (`metrics.calibration`), and `best` says that no epoch before had a lower one: how sure the
+    network is gets mended in the end.
     """
 
     strategy: Strategy
@@ -60,6 +81,7 @@ class EpochRow(Record):
     accuracy: float
     val_loss: float | None
     val_accuracy: float | None
+    val_refinement: float | None
     learning_rate: float
     best: bool
     seconds: float
@@ -92,7 +114,7 @@ class EpochRow(Record):
 # weights that it starts from are good already (Keras blog 2016).
 _DEFAULTS: Mapping[Strategy, Mapping[str, Any]] = {
     "bottleneck": {"epochs": 50, "learning_rate": 1e-3, "weight_decay": 0.1, "patience": 10},
-    "finetune": {"epochs": 15, "learning_rate": 3e-4, "weight_decay": 0.05, "patience": 5},
+    "finetune": {"epochs": 15, "learning_rate": 3e-4, "weight_decay": 0.05, "patience": 0},
     "scratch": {"epochs": 60, "learning_rate": 1e-3, "weight_decay": 0.05, "patience": 15},
 }
 
@@ -167,5 +189,7 @@ class Settings:
             cutmix=self.cutmix if pixels else 0.0,
             contrast=self.contrast,
             arithmetic=self.precision if pixels else "float32",
+            # How far to go that way is chosen afterwards.
+            keep="last" if strategy == "finetune" else "best",
             seed=self.seed,
         )

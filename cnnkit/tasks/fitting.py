@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cnnkit.errors import InputError
-from cnnkit.metrics.calibration import cross_entropy
 from cnnkit.records import EpochRow, Strategy
 from cnnkit.tasks.feeding import Fed, Floats, Kept, Order, Places, Source
 from cnnkit.tasks.ground import Ground, Step
@@ -32,13 +31,12 @@ class Fitted:
         """What it says of the validation pictures now, (n, classes); None without any."""
         return None if self.held is None else self.trainer.logits(self.held)
 
-    def loss(self) -> float:
-        """The mean cross-entropy of these."""
+    def rank(self) -> tuple[float, float]:
+        """How good it is now, by these: the lower, the better. Only where there are any."""
         logits = self.logits()
         if self.held is None or logits is None:
-            return float("inf")
-        loss = cross_entropy(logits, self.held.truth)
-        return float("inf") if loss is None else loss
+            return (float("inf"), float("inf"))
+        return self.held.verdict(logits).rank
 
 
 def fitted(
@@ -57,8 +55,8 @@ def fitted(
 
     settings, fitting = ground.settings, ground.settings.fitting(strategy)
     name, identity = str(strategy), f"{ground.identity}-{strategy}"
-    if ground.ends is not None:
-        fitting = replace(fitting, last=ground.ends[strategy], patience=0)
+    if ground.course:
+        fitting = replace(fitting, last=ground.course.epochs[strategy], patience=0)
         name, identity = f"{strategy}-refit", f"{identity}-refit"
     truth = ground.examples.truth(ground.train)
     order = Order(

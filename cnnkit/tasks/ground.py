@@ -37,13 +37,20 @@ class Telling:
 
 
 @dataclass(frozen=True, slots=True)
+class Course:
+    """How far each strategy went: its epochs, and `share` of the way for fine-tuning, 0 to 1."""
+
+    epochs: Mapping[Strategy, int]
+    share: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Ground:
     """What every strategy starts from.
 
     `job` is the pretrained network, None for a pattern; `recipe` how pictures come in. `folder` is
     where checkpoints lie; every `every` seconds one is due. `stop` says to end early.
-    With `ends` every strategy is fitted once more, on the validation pictures too, for as many
-    epochs as these.
+    With a `course` every strategy goes that way once more, on the validation pictures too.
     """
 
     settings: Settings
@@ -59,7 +66,7 @@ class Ground:
     devices: Sequence[str] = ()
     tensorboard: bool = False
     stop: Callable[[], bool] = lambda: False
-    ends: Mapping[Strategy, int] | None = None
+    course: Course | None = None
     telling: Telling = field(default_factory=Telling)
 
     @property
@@ -71,12 +78,12 @@ class Ground:
     def train(self) -> list[int]:
         """Places of the training pictures."""
         places = self.examples.places("train")
-        return sorted([*places, *self._known_val]) if self.ends is not None else places
+        return sorted([*places, *self._known_val]) if self.course else places
 
     @property
     def held(self) -> list[int]:
         """Places of the validation pictures whose class is one of training."""
-        return [] if self.ends is not None else self._known_val
+        return [] if self.course else self._known_val
 
     @property
     def _known_val(self) -> list[int]:

@@ -27,7 +27,7 @@ from cnnkit.outputs.interrupts import noted
 from cnnkit.records import Compared, EpochRow, Settings, Strategy, Trained
 from cnnkit.records import bundle as names
 from cnnkit.tasks.examples import Examples
-from cnnkit.tasks.ground import Ground
+from cnnkit.tasks.ground import Course, Ground
 from cnnkit.tasks.reporting import Told, write_report
 from cnnkit.tasks.strategies import Outcome, bottleneck, finetuned, scratch
 
@@ -40,7 +40,10 @@ _VERSIONS = ("cnnkit", "tensorflow", "keras", "numpy", "pillow", "h5py", "openvi
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """An outcome, and what the validation pictures say of it; None without any."""
+    """An outcome, and what the validation pictures say of it; None without any.
+
+    `loss` is that of the network as it is kept, with its temperature.
+    """
 
     outcome: Outcome
     accuracy: float | None = None
@@ -121,13 +124,12 @@ def _judged(ground: Ground, outcome: Outcome) -> Judged:
     if outcome.logits is None:
         return Judged(outcome)
     logits, truth = outcome.logits, ground.examples.truth(ground.held)
-    right = hits(logits, truth, 1)
-    warmth = temperature(logits, truth)
+    right, warmth = hits(logits, truth, 1), temperature(logits, truth)
     return Judged(
         outcome,
         accuracy=float(right.mean()),
         interval=interval(right, seed=ground.settings.seed),
-        loss=cross_entropy(logits, truth),
+        loss=cross_entropy(logits / warmth, truth),
         temperature=warmth,
         ece_before=expected_calibration_error(softmax(logits), truth),
         ece=expected_calibration_error(softmax(logits, warmth), truth),
@@ -136,7 +138,7 @@ def _judged(ground: Ground, outcome: Outcome) -> Judged:
 
 def _say(best: Judged) -> None:
     outcome = best.outcome
-    if outcome.strategy != "finetune" and not _best_epoch(outcome):
+    if outcome.strategy != "finetune" and not _kept_epoch(outcome):
         log.warning(
             "No epoch of %s was better than what it started from: it has learnt nothing. "
             "A lower --lr may help.", outcome.strategy,
@@ -144,15 +146,18 @@ def _say(best: Judged) -> None:
 
 
 def _refitted(ground: Ground, judged: list[Judged], best: Judged) -> "keras.Model | None":
-    """The kept strategy once more, on validation pictures too, for the epochs that were best.
+    """The kept strategy once more, on validation pictures too, as far as it was good.
 
-    None where that is none of them, and where Ctrl-C ends it early.
+    None where that is not a single epoch, and where Ctrl-C ends it early.
     """
-    ends = {each.outcome.strategy: _best_epoch(each.outcome) for each in judged}
-    quiet = replace(ground.telling, epoch=lambda row: None)
-    whole = replace(ground, ends=ends, telling=quiet)
+    ends = {each.outcome.strategy: _kept_epoch(each.outcome) for each in judged}
     if not ends["bottleneck" if "bottleneck" in ends else best.outcome.strategy]:
         return None
+    whole = replace(
+        ground,
+        course=Course(ends, best.outcome.share),
+        telling=replace(ground.telling, epoch=lambda row: None),
+    )
     try:
         model = _once_more(whole, best.outcome.strategy, ends)
     except KeyboardInterrupt:
@@ -170,10 +175,10 @@ def _once_more(whole: Ground, strategy: Strategy, ends: Mapping[Strategy, int]) 
     return finetuned(whole, first).model
 
 
-def _best_epoch(outcome: Outcome) -> int:
+def _kept_epoch(outcome: Outcome) -> int:
     """The epoch, counted from 1, whose weights were kept; 0 for those before the first."""
-    if outcome.share == 0:
-        return 0
+    if outcome.share is not None:
+        return len(outcome.history) if outcome.share else 0
     return max((row.epoch for row in outcome.history if row.best), default=0)
 
 

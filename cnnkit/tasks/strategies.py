@@ -87,7 +87,8 @@ def finetuned(ground: Ground, start: Outcome) -> Outcome:
     """Go on from a bottleneck, with the backbone's last layers at a low rate.
 
     Where pictures are not augmented, what the frozen layers say of them is computed once. What is
-    kept are the best weights on the way from the bottleneck's to the last ones.
+    kept are the best weights on the way from the bottleneck's to the last ones: of these, few
+    pictures can tell which are good, where they cannot tell it of every epoch.
     """
     from cnnkit.nets import freeze
     from cnnkit.nets.averaging import settle_between
@@ -115,8 +116,9 @@ def finetuned(ground: Ground, start: Outcome) -> Outcome:
         part, computed = freeze.above(model, cut), known.computed
     before = part.get_weights()
     done = fitted(ground, part, "finetune", *sources)
-    judge = done.loss if done.held else None
-    share = settle_between(done.trainer.model, before, judge)
+    judge = done.rank if done.held else None
+    known_share = ground.course.share if ground.course else None
+    share = settle_between(done.trainer.model, before, judge or known_share)
     log.info("The weights are %.0f %% of the way from the bottleneck's.", 100 * share)
     if done.trainer.model is not part:
         part.set_weights(done.trainer.model.get_weights())

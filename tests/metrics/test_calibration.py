@@ -19,6 +19,7 @@ from cnnkit.metrics.calibration import (
     Bin,
     cross_entropy,
     expected_calibration_error,
+    refinement,
     reliability,
     softmax,
     temperature,
@@ -222,6 +223,39 @@ class TestTemperature:
         tracemalloc.stop()
         assert found == HOTTEST or found > 3
         assert most < 2.5 * logits.nbytes
+
+
+class TestRefinement:
+    def test_a_known_answer(self) -> None:
+        logits, truth = np.tile([4.0, 0.0], (10, 1)), np.array([0] * 9 + [1])
+        entropy = -0.9 * math.log(0.9) - 0.1 * math.log(0.1)
+        assert refinement(logits, truth) == pytest.approx(entropy, rel=1e-12)
+
+    @pytest.mark.parametrize("scale", [0.3, 1.0, 5.0])
+    def test_how_sure_the_model_is_does_not_count(self, scale: float) -> None:
+        logits, truth = drawn(500, 6, seed=6, spread=3.0)
+        expected = cross_entropy(logits / temperature(logits, truth), truth)
+        assert refinement(scale * logits, truth) == pytest.approx(expected, rel=1e-9)
+
+    @given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(1, 5))
+    def test_it_is_the_least_of_all_losses(self, seed: int, rows: int, classes: int) -> None:
+        logits, truth = drawn(rows, classes, seed)
+        found = refinement(logits, truth)
+        assert found is not None
+        for each in np.geomspace(COLDEST, HOTTEST, 9):
+            loss = cross_entropy(logits / each, truth)
+            assert loss is not None and found <= loss * (1 + 1e-12) + 1e-12
+
+    def test_one_without_a_mistake_is_better_than_any_other(self) -> None:
+        narrow, wide = [[0.2, 0.0], [0.0, 0.1]], [[0.4, 0.0], [0.0, 0.2]]
+        told = [refinement(logits, [0, 1]) for logits in (wide, narrow, [[0.0, 0.0]] * 2)]
+        assert told[0] is not None and told[1] is not None
+        assert told[0] < told[1] < 0.1
+        assert told[2] == pytest.approx(math.log(2))
+
+    def test_nobody_says_anything(self) -> None:
+        assert refinement(np.empty((0, 3)), []) is None
+        assert refinement([[1.0, 2.0]], [-1]) is None
 
 
 class TestSoftmax:

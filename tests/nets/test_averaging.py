@@ -16,14 +16,15 @@ def test_between_two_weights() -> None:
 
 
 @pytest.mark.parametrize(("best", "share"), [(0.1, 0.0), (1.6, 0.5), (4.4, 1.0)])
-def test_the_share_with_the_lowest_loss_is_kept(best: float, share: float) -> None:
+def test_the_share_that_ranks_first_is_kept(best: float, share: float) -> None:
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
     model.set_weights([np.array([[4.0]], np.float32)])
 
-    def loss() -> float:
-        return abs(float(model.get_weights()[0][0, 0]) - best)
+    def rank() -> tuple[float, float]:
+        far = abs(float(model.get_weights()[0][0, 0]) - best)
+        return round(far), far
 
-    assert settle_between(model, [np.zeros((1, 1), np.float32)], loss) == share
+    assert settle_between(model, [np.zeros((1, 1), np.float32)], rank) == share
     assert model.get_weights()[0][0, 0] == 4.0 * share
 
 
@@ -32,3 +33,10 @@ def test_without_a_judge_it_is_the_middle() -> None:
     model.set_weights([np.array([[4.0]], np.float32)])
     assert settle_between(model, [np.zeros((1, 1), np.float32)], None) == 0.5
     assert model.get_weights()[0][0, 0] == 2.0
+
+
+def test_a_share_that_is_known_is_taken() -> None:
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
+    model.set_weights([np.array([[4.0]], np.float32)])
+    assert settle_between(model, [np.zeros((1, 1), np.float32)], 0.75) == 0.75
+    assert model.get_weights()[0][0, 0] == 3.0

@@ -202,9 +202,8 @@ def test_a_refit_goes_no_further_than_validation_did(
 
     settled = averaging.settle_between
 
-    def at(model: Any, before: Any, loss: Any) -> float:
-        monkeypatch.setattr(averaging, "_MIDDLE", share if loss else 0.5)
-        return settled(model, before, None)
+    def at(model: Any, before: Any, judge: Any) -> float:
+        return settled(model, before, share if callable(judge) else judge)
 
     monkeypatch.setattr(averaging, "settle_between", at)
     answers = {}
