@@ -12,8 +12,8 @@ class Compared(Record):
     """How one strategy of a run did on the validation pictures; None without any.
 
     `interval` holds 95 % of all bootstrap resamples of `accuracy`; `loss` is the mean cross-entropy
-    with the temperature in place; `computed` are the pictures that the frozen network had to be run
-    on, the others were known.
+    at the temperature that suits best; `computed` are the pictures that the frozen network had to
+    be run on, the others were known.
     """
 
     strategy: Strategy

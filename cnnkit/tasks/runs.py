@@ -17,8 +17,8 @@ from cnnkit.images.augment import Augmentation, Standardisation
 from cnnkit.metrics.accuracy import hits
 from cnnkit.metrics.bootstrap import interval
 from cnnkit.metrics.calibration import (
-    cross_entropy,
     expected_calibration_error,
+    refinement,
     softmax,
     temperature,
 )
@@ -42,7 +42,7 @@ _VERSIONS = ("cnnkit", "tensorflow", "keras", "numpy", "pillow", "h5py", "openvi
 class Judged:
     """An outcome, and what the validation pictures say of it; None without any.
 
-    `loss` is that of the network as it is kept, with its temperature.
+    `loss` is what is left of it once the temperature is right.
     """
 
     outcome: Outcome
@@ -129,7 +129,7 @@ def _judged(ground: Ground, outcome: Outcome) -> Judged:
         outcome,
         accuracy=float(right.mean()),
         interval=interval(right, seed=ground.settings.seed),
-        loss=cross_entropy(logits / warmth, truth),
+        loss=refinement(logits, truth),
         temperature=warmth,
         ece_before=expected_calibration_error(softmax(logits), truth),
         ece=expected_calibration_error(softmax(logits, warmth), truth),
