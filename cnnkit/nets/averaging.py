@@ -26,21 +26,21 @@ def between(before: Sequence[NDArray[Any]], after: Sequence[NDArray[Any]], share
 
 
 def settle_between(
-    model: keras.Model, before: Weights, judge: Callable[[], tuple[float, ...]] | float | None
+    model: keras.Model, before: Weights, judge: Callable[[], float] | float | None
 ) -> float:
     """Give the model the best weights between those `before` and its own; the share of the way.
 
-    `judge` ranks it with the weights that it has, the better the lower, or is the share itself.
-    Where nobody can say, it is the middle.
+    `judge` says how bad it is with the weights that it has, or is the share itself. Where nobody
+    can say, it is the middle.
     """
     after, share = model.get_weights(), _MIDDLE
     if isinstance(judge, float):
         share = judge
     elif judge is not None:
-        ranks = []
+        told = []
         for each in _SHARES:
             model.set_weights(between(before, after, each))
-            ranks.append(judge())
-        share = _SHARES[ranks.index(min(ranks))]
+            told.append(judge())
+        share = _SHARES[int(np.argmin(told))]
     model.set_weights(between(before, after, share))
     return share

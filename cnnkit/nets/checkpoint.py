@@ -37,13 +37,12 @@ class Progress:
 
     `sums` are loss, hits and pictures of the epoch's steps so far; `waited` the epochs since the
     best one and `since_reduced` those since the schedule last reduced the rate, or the best one.
-    `best_rank` is that of its verdict.
     """
 
     epoch: int = 0
     step: int = 0
     sums: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    best_rank: tuple[float, float] = (float("inf"), float("inf"))
+    best_loss: float = float("inf")
     waited: int = 0
     since_reduced: int = 0
     reductions: int = 0
@@ -99,7 +98,6 @@ def load(path: Path) -> Checkpoint:
             identity = str(told.pop("identity"))
             told["history"] = [EpochRow.of(row) for row in told["history"]]
             told["sums"] = tuple(told["sums"])
-            told["best_rank"] = tuple(told["best_rank"])
             groups = [_numbered(stored, group) for group in _GROUPS]
         return Checkpoint(identity, Progress(**told), *groups)
     except _DAMAGED as error:

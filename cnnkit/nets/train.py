@@ -22,7 +22,7 @@ from cnnkit.nets.devices import distribution, placed, share_of, that_may_change
 from cnnkit.nets.mixing import Mixing
 from cnnkit.nets.optimizers import make_optimizer, policy_of, using
 from cnnkit.nets.schedules import PLATEAU_PATIENCE, learning_rate
-from cnnkit.records import EpochRow, Fitting, Strategy, Verdict
+from cnnkit.records import EpochRow, Fitting, Strategy
 
 Floats = NDArray[np.float32]
 
@@ -52,8 +52,9 @@ class Feed(Protocol):
 class Held(Protocol):
     """Pictures that are looked at between epochs, in their own order."""
 
-    def verdict(self, logits: Floats) -> Verdict:
-        """What they say of a network that answers them with these logits, (n, C)."""
+    @property
+    def truth(self) -> NDArray[np.int64]:
+        """The class of each, (n,)."""
 
     def inputs(self) -> Iterator[NDArray[Any]]:
         """Consecutive batches (b, …)."""
@@ -138,12 +139,12 @@ class Trainer:
     def fit(self, feed: Feed, held: Held | None, watch: Watch | None = None) -> list[EpochRow]:
         """Train from where it stands to the end; the history of all epochs.
 
-        The model then has the weights of the epoch that the held-out pictures rank first, or of
-        the last one where nothing is held out, or `Fitting.keep` says so.
+        The model then has the weights of the epoch with the lowest validation loss, or of the
+        last one where nothing is held out, or `Fitting.keep` says so.
         """
         watch, progress = watch or Watch(), self.progress
         if held is not None and not (progress.epoch or progress.step or progress.finished):
-            progress.best_rank = self.verdict(held).rank
+            progress.best_loss = self._judged(held)[0]
         saved = time.monotonic()
         while not (progress.finished or watch.stop()):
             began = time.monotonic()
@@ -203,16 +204,15 @@ class Trainer:
         """Look at what is held out, write the history, and decide whether to go on."""
         progress, fitting = self.progress, self._fitting
         loss, hits, pictures = progress.sums
-        verdict = None if held is None else self.verdict(held)
-        better = verdict is None or verdict.rank < progress.best_rank
+        val_loss, val_accuracy = self._judged(held) if held is not None else (None, None)
+        better = val_loss is None or val_loss < progress.best_loss
         row = EpochRow(
             strategy=self._strategy,
             epoch=progress.epoch + 1,
             loss=loss / pictures,
             accuracy=hits / pictures,
-            val_loss=verdict and verdict.loss,
-            val_accuracy=verdict and verdict.accuracy,
-            val_refinement=verdict and verdict.refinement,
+            val_loss=val_loss,
+            val_accuracy=val_accuracy,
             learning_rate=learning_rate(
                 fitting, (progress.epoch + 1) * feed.steps - 1, feed.steps, progress.reductions
             ),
@@ -223,7 +223,7 @@ class Trainer:
         progress.waited = 0 if better else progress.waited + 1
         progress.since_reduced = 0 if better else progress.since_reduced + 1
         if better:
-            progress.best_rank = verdict.rank if verdict else progress.best_rank
+            progress.best_loss = val_loss if val_loss is not None else progress.best_loss
         if better or fitting.keep == "last":
             self._kept = self._values()
             self._refuse_diverged(*self._kept)
@@ -233,11 +233,15 @@ class Trainer:
         tired = 0 < fitting.patience <= progress.waited
         progress.finished = tired or progress.epoch >= (fitting.last or fitting.epochs)
 
-    def verdict(self, held: Held) -> Verdict:
-        """What held-out pictures say of the weights that it has now."""
-        logits = self.logits(held)
-        self._refuse_diverged(logits)
-        return held.verdict(logits)
+    def _judged(self, held: Held) -> tuple[float, float]:
+        """Mean cross-entropy and accuracy."""
+        logits, truth = self.logits(held).astype(np.float64), held.truth
+        shifted = logits - logits.max(axis=1, keepdims=True)
+        logs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+        hits = logits.argmax(axis=1) == truth
+        loss = float(-logs[np.arange(len(truth)), truth].mean())
+        self._refuse_diverged(loss)
+        return loss, float(hits.mean())
 
     def _refuse_diverged(self, *values: Any) -> None:
         """Raise `InputError` where one of them is no finite number."""

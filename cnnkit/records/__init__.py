@@ -24,7 +24,6 @@ from cnnkit.records.training import (
     Schedule,
     Settings,
     Strategy,
-    Verdict,
 )
 from cnnkit.records.upkeep import (
     Compacted,
@@ -112,7 +111,6 @@ __all__ = [
     "Style",
     "Trained",
     "Unanswered",
-    "Verdict",
     "WeightsRow",
     "WrittenFile",
 ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from cnnkit.records.record import Cell, Record
 from cnnkit.records.words import Fit, Interpolation
@@ -47,32 +47,13 @@ class Fitting:
     seed: int = 0
 
 
-class Verdict(NamedTuple):
-    """What held-out pictures say of a network: the better one has the lower `rank`.
-
-    `refinement` and `loss` are mean cross-entropies, at the temperature that suits best and as it
-    is; `accuracy` is a share, 0 to 1.
-    """
-
-    refinement: float
-    loss: float
-    accuracy: float
-
-    @property
-    def rank(self) -> tuple[float, float]:
-        """Of networks that tell the pictures apart equally well, the better calibrated is first."""
-        return self.refinement, self.loss
-
-
 @dataclass(frozen=True, slots=True)
 class EpochRow(Record):
     """One epoch, counted from 1, as `history.jsonl` holds it and the run prints it.
 
     `loss` is the mean cross-entropy and `accuracy` the share, 0 to 1, over the pictures as they
     were shown while the weights changed; `val_…` over the validation pictures afterwards, None
-    without any. `val_refinement` is what is left of `val_loss` once the temperature is right
-    (`metrics.calibration`), and `best` says that no epoch before had a lower one: how sure the
-    network is gets mended in the end.
+    without any. `best` says that no epoch before had a lower `val_loss`.
     """
 
     strategy: Strategy
@@ -81,7 +62,6 @@ class EpochRow(Record):
     accuracy: float
     val_loss: float | None
     val_accuracy: float | None
-    val_refinement: float | None
     learning_rate: float
     best: bool
     seconds: float

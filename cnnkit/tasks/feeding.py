@@ -10,9 +10,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnkit.metrics.verdict import verdict
-from cnnkit.records import Verdict
-
 if TYPE_CHECKING:
     from cnnkit.nets.train import Shown
 
@@ -160,10 +157,6 @@ class Kept:
     truth: Places
     batch_size: int
     ahead: int = 0
-
-    def verdict(self, logits: Floats) -> Verdict:
-        """What they say of a network that answers them with these finite logits, (n, classes)."""
-        return verdict(logits, self.truth)
 
     def inputs(self) -> Iterator[NDArray[Any]]:
         """Consecutive batches (b, …), unchanged."""

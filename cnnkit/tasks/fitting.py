@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cnnkit.errors import InputError
+from cnnkit.metrics.calibration import refinement
 from cnnkit.records import EpochRow, Strategy
 from cnnkit.tasks.feeding import Fed, Floats, Kept, Order, Places, Source
 from cnnkit.tasks.ground import Ground, Step
@@ -31,12 +32,13 @@ class Fitted:
         """What it says of the validation pictures now, (n, classes); None without any."""
         return None if self.held is None else self.trainer.logits(self.held)
 
-    def rank(self) -> tuple[float, float]:
-        """How good it is now, by these: the lower, the better. Only where there are any."""
+    def refinement(self) -> float:
+        """How badly it tells these apart now: their loss at the temperature that suits best."""
         logits = self.logits()
         if self.held is None or logits is None:
-            return (float("inf"), float("inf"))
-        return self.held.verdict(logits).rank
+            return float("inf")
+        left = refinement(logits, self.held.truth)
+        return float("inf") if left is None else left
 
 
 def fitted(

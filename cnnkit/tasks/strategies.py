@@ -116,7 +116,7 @@ def finetuned(ground: Ground, start: Outcome) -> Outcome:
         part, computed = freeze.above(model, cut), known.computed
     before = part.get_weights()
     done = fitted(ground, part, "finetune", *sources)
-    judge = done.rank if done.held else None
+    judge = done.refinement if done.held else None
     known_share = ground.course.share if ground.course else None
     share = settle_between(done.trainer.model, before, judge or known_share)
     log.info("The weights are %.0f %% of the way from the bottleneck's.", 100 * share)

@@ -1,6 +1,5 @@
 """Small fits: data, models and feeds with nothing random in them but what a seed decides."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,7 +8,7 @@ from numpy.typing import NDArray
 
 from cnnkit.nets.checkpoint import Checkpoint
 from cnnkit.nets.train import Trainer, Watch
-from cnnkit.records import EpochRow, Fitting, Verdict
+from cnnkit.records import EpochRow, Fitting
 from cnnkit.tasks.feeding import Fed, Kept, Order, Rows
 
 CLASSES = 3
@@ -57,18 +56,6 @@ class Made:
         if not self.held:
             return None
         return Kept(Rows([self.inputs[self.pictures :]]), self.truth[self.pictures :], 4)
-
-
-class Scripted:
-    """Held pictures that say what was written down for them, one verdict after another."""
-
-    def __init__(self, made: Made, verdicts: Sequence[Verdict]) -> None:
-        kept = made.kept()
-        assert kept is not None
-        self.inputs, self._verdicts = kept.inputs, iter(verdicts)
-
-    def verdict(self, logits: NDArray[np.float32]) -> Verdict:
-        return next(self._verdicts)
 
 
 def trainer(model: Any, fitting: Fitting, **more: Any) -> Trainer:

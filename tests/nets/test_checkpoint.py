@@ -18,11 +18,11 @@ def moment(**changes: Any) -> Any:
     from cnnkit.nets.checkpoint import Checkpoint, Progress
 
     rows = [
-        EpochRow("scratch", 1, 0.5, 0.25, None, None, None, 1e-3, True, 0.1),
-        EpochRow("scratch", 2, 1 / 3, 0.5, 0.1 + 0.2, 1.0, 0.1 + 0.1, 5e-4, False, 0.2),
+        EpochRow("scratch", 1, 0.5, 0.25, None, None, 1e-3, True, 0.1),
+        EpochRow("scratch", 2, 1 / 3, 0.5, 0.1 + 0.2, 1.0, 5e-4, False, 0.2),
     ]
     progress = Progress(
-        epoch=2, step=5, sums=(0.1, 2.0, 8.0), best_rank=(1 / 3, 0.5), waited=1, since_reduced=1,
+        epoch=2, step=5, sums=(0.1, 2.0, 8.0), best_loss=1 / 3, waited=1, since_reduced=1,
         reductions=2, history=rows,
     )  # fmt: skip
     rng = np.random.default_rng(0)
@@ -50,8 +50,8 @@ def test_what_is_saved_is_what_is_loaded(best: float, tmp_path: Path) -> None:
     from cnnkit.nets.checkpoint import load, save
 
     save(moment(epoch=9), tmp_path / "fit.npz")
-    save(moment(best_rank=(best, 1.0)), tmp_path / "fit.npz")
-    same(load(tmp_path / "fit.npz"), moment(best_rank=(best, 1.0)))
+    save(moment(best_loss=best), tmp_path / "fit.npz")
+    same(load(tmp_path / "fit.npz"), moment(best_loss=best))
     assert [path.name for path in tmp_path.iterdir()] == ["fit.npz"]
 
 

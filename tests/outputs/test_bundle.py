@@ -13,7 +13,7 @@ from cnnkit.errors import InputError, OutputError
 from cnnkit.outputs import bundle
 from cnnkit.records import EpochRow, Example, Recipe, Settings
 
-ROW = EpochRow("scratch", 1, 0.5, 0.25, None, None, None, 1e-3, True, 0.1)
+ROW = EpochRow("scratch", 1, 0.5, 0.25, None, None, 1e-3, True, 0.1)
 
 
 @pytest.fixture(autouse=True)
