@@ -70,7 +70,11 @@ def finetune(
       cnnkit finetune --resume runs/flowers
     """  # fmt: skip
     if (data is None) == (resume is None):
-        raise UsageError("Expected DATA, a folder of class folders, or --resume RUN.")
+        raise UsageError(
+            "Expected DATA, a folder of class folders, or --resume RUN, which knows its own. "
+            f"Received: {'neither' if data is None else 'both'}. "
+            "Type: cnnkit finetune flowers/, or cnnkit finetune --resume runs/flowers"
+        )
     if resume is not None:
         _refuse_other_wishes()
     from cnnkit.tasks import finetune as tasks

@@ -4,8 +4,8 @@ Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, section 13.
 interval). The mean of a resample depends only on how often each value that occurs was drawn, and
 these counts are multinomial: that is the bootstrap itself, and no approximation of it.
 
-The interval knows of no pictures unlike those that it is given. Where all of them are right, both
-of its ends are 1.
+The interval knows of no pictures unlike those that it is given. Where all of them are right, every
+resample is, and says nothing: then the interval is the exact one of Clopper and Pearson 1934.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ def interval(
     """Between which bounds the mean of the values lies in `level` of all resamples.
 
     Args:
-        hits: one value per picture (n,): right or wrong, or any finite number.
+        hits: one value per picture (n,): right or wrong, as booleans, or any finite number.
         seed: the same seed and values give the same interval.
         resamples: how many times n pictures are drawn out of the n, each time with replacement.
         level: the share of resamples within the interval, between 0 and 1.
@@ -40,7 +40,13 @@ def interval(
     None without pictures. Raises `ValueError` for arguments that make no sense.
     """
     values = _values(hits)
-    return _interval(values, seed, resamples, level) if len(values) else None
+    if not len(values):
+        return None
+    low, high = _interval(values, seed, resamples, level)
+    if np.asarray(hits).dtype == np.bool_ and low == high:
+        apart = 1 - ((1 - level) / 2) ** (1 / len(values))
+        return (0.0, apart) if low == 0 else (1 - apart, 1.0)
+    return low, high
 
 
 def difference(

@@ -123,8 +123,9 @@ def read_split(folder: Path) -> tuple[list[Example], list[str]]:
         return [Example(**row) for row in rows], contents
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise InputError(
-            f"Expected a training run. Received: {folder}, whose {names.SPLIT} cannot be read: "
-            f"{error}."
+            f"Expected a training run, a folder that cnnkit finetune made. Received: {folder}, "
+            f"whose {names.SPLIT} cannot be read: {getattr(error, 'strerror', None) or error}. "
+            "Runs lie in runs/, unless --out named another place; type: ls runs"
         ) from error
 
 

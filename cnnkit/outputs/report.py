@@ -46,7 +46,8 @@ class Strategy:
     """One way to train, such as "bottleneck"; `kept` is the one whose network was kept.
 
     `val_accuracy` is that of the weights that the strategy ended with, `interval` its confidence
-    interval (low, high); both None without validation.
+    interval (low, high) and `val_loss` their loss once calibrated; all None without validation.
+    `weights` says in words which these are.
     """
 
     name: str
@@ -55,6 +56,8 @@ class Strategy:
     interval: tuple[float, float] | None
     seconds: float
     kept: bool = False
+    weights: str = ""
+    val_loss: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,63 +9,20 @@ import io
 import json
 import os
 import re
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
 from cnnkit.errors import OutputError, SomeInputsFailed
-from cnnkit.outputs.interrupts import undisturbed
+from cnnkit.outputs.terminal import Terminal
+from cnnkit.outputs.writer import Writer, json_escaped, safe
 from cnnkit.records import PICTURE_SUFFIXES, Cell, Record
 
 _LONE_SURROGATES = re.compile("[\ud800-\udfff]")
-# Surrogates that stand for no byte of a name: only a list of JSON records can bring them.
-_NO_BYTES = re.compile("[\ud800-\udc7f\udd00-\udfff]")
-# C0, DEL and C1 (some terminals obey U+009B as they obey ESC [), and what starts an escape.
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\\]")
-_WIDEST_COLUMN = 48
 # What `-o` never overwrites: a slip on the command line must not cost a picture.
 _NEVER_OVERWRITTEN = (*PICTURE_SUFFIXES, ".heic", ".dng")
 # How files begin that hold hours of work: HDF5 (stores, weights), NumPy's own, Parquet.
 _ARRAYS = (b"\x89HDF\r\n\x1a\n", b"\x93NUMPY", b"PAR1")
-
-
-class Writer(ABC):
-    """Writes records to a binary stream, one at a time."""
-
-    def __init__(self, stream: BinaryIO, columns: Sequence[str]) -> None:
-        """`columns` name the flat row's cells, for the formats that are tables."""
-        self.stream = stream
-        self.columns = columns
-
-    def begin(self) -> None:
-        """Write what stands before the first record."""
-        return
-
-    @abstractmethod
-    def write(self, record: Record) -> None:
-        """Write one record."""
-
-    def end(self) -> None:
-        """Write what stands after the last record."""
-        return
-
-    def put(self, text: str) -> None:
-        """Write text as UTF-8; a file name's odd bytes come out as they were."""
-        self.put_bytes(_NO_BYTES.sub(_json_escaped, text).encode("utf-8", "surrogateescape"))
-
-    def put_bytes(self, data: bytes) -> None:
-        """Write bytes, whole even where Ctrl-C comes meanwhile."""
-        try:
-            with undisturbed():
-                rest = memoryview(data)
-                while rest:  # a signal may end a write early, with a part of it done
-                    rest = rest[self.stream.write(rest) :]
-                self.stream.flush()
-        except BrokenPipeError:  # the reader has what it wanted
-            raise
-        except OSError as error:
-            raise OutputError(f"Answers cannot be written: {error.strerror}.") from error
 
 
 class JsonLines(Writer):
@@ -119,7 +76,7 @@ class Rows(Writer):
             self._row([_plain(cells.get(column)) for column in self.columns])
 
     def _row(self, cells: Sequence[str]) -> None:
-        self.put("\t".join(_safe(cells)) + "\n")
+        self.put("\t".join(safe(cells)) + "\n")
 
 
 class Tsv(Rows):
@@ -128,44 +85,6 @@ class Tsv(Rows):
     def begin(self) -> None:
         """Write the header."""
         self._row(self.columns)
-
-
-class Terminal(Writer):
-    """Aligned columns for a person; the columns widen as longer cells come."""
-
-    def __init__(self, stream: BinaryIO, columns: Sequence[str]) -> None:
-        """Start with columns of no width."""
-        super().__init__(stream, columns)
-        self._widths: list[int] = []
-
-    def fit(self, records: Iterable[Record]) -> None:
-        """Make the columns wide enough for all of these."""
-        for record in records:
-            for line in record.lines():
-                self._widen(_safe(line))
-
-    def write(self, record: Record) -> None:
-        """Write one line, and before the first one of a listing its header."""
-        if record.listed and self.columns:
-            header = [column.upper() for column in self.columns]
-            self._widen(header)
-            self._row(header)
-            self.columns = ()
-        for line in record.lines():
-            cells = _safe(line)
-            # A long reason why not must not push the answers of the others apart.
-            self._widen(cells[:1] if record.failed else cells)
-            self._row(cells)
-
-    def _row(self, cells: Sequence[str]) -> None:
-        widths = self._widths + [0] * (len(cells) - len(self._widths))
-        padded = [cell.ljust(width) for cell, width in zip(cells, widths, strict=False)]
-        self.put("  ".join(padded).rstrip() + "\n")
-
-    def _widen(self, cells: Sequence[str]) -> None:
-        self._widths += [0] * (len(cells) - len(self._widths))
-        for i, cell in enumerate(cells):
-            self._widths[i] = max(self._widths[i], min(len(cell), _WIDEST_COLUMN))
 
 
 class Paths(Writer):
@@ -295,22 +214,8 @@ def _chained(first: Record | None, rest: Iterator[Record]) -> Iterator[Record]:
 
 def _json(record: Record) -> str:
     text = json.dumps(record.to_dict(), ensure_ascii=False)
-    return _LONE_SURROGATES.sub(_json_escaped, text)
-
-
-def _json_escaped(match: re.Match[str]) -> str:
-    return f"\\u{ord(match[0]):04x}"
+    return _LONE_SURROGATES.sub(json_escaped, text)
 
 
 def _plain(cell: Cell) -> str:
     return "" if cell is None else str(cell)
-
-
-def _safe(cells: Iterable[str]) -> list[str]:
-    """Cells without control characters, which could break the line or command the terminal."""
-    return [_CONTROLS.sub(_escaped, cell) for cell in cells]
-
-
-def _escaped(match: re.Match[str]) -> str:
-    named = {"\t": "\\t", "\n": "\\n", "\r": "\\r", "\\": "\\\\"}
-    return named.get(match[0], f"\\x{ord(match[0]):02x}")

@@ -111,14 +111,15 @@ class Evaluation(Record):
     def summary(self) -> Sequence[tuple[str, ...]]:
         """The figures of the whole."""
         unseen = sum(not each.seen for each in self.classes)
+        of_known = ("of the known classes alone",) if self.unknown else ()
         return [
             ("pictures", str(self.pictures)),
             *([("of unknown classes", str(self.unknown))] if self.unknown else []),
             *([("unseen classes", str(unseen))] if unseen else []),
             ("top-1 accuracy", _figure(self.top1), *self._interval(self.top1_interval)),
             ("top-5 accuracy", _figure(self.top5), *self._interval(self.top5_interval)),
-            ("macro F1", _figure(self.macro_f1)),
-            ("balanced accuracy", _figure(self.balanced_accuracy)),
+            ("macro F1", _figure(self.macro_f1), *of_known),
+            ("balanced accuracy", _figure(self.balanced_accuracy), *of_known),
             ("calibration error", _figure(self.ece)),
         ]
 

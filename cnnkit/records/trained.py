@@ -11,6 +11,8 @@ from cnnkit.records.training import Strategy
 class Compared(Record):
     """How one strategy of a run did on the validation pictures; None without any.
 
+    `kept_epoch` is the one whose weights it ended with, counted from 1, 0 for those that it started
+    from; `share`, 0 to 1, how far of the way to them fine-tuning went, None for others.
     `interval` holds 95 % of all bootstrap resamples of `accuracy`; `loss` is the mean cross-entropy
     at the temperature that suits best; `computed` are the pictures that the frozen network had to
     be run on, the others were known.
@@ -18,12 +20,23 @@ class Compared(Record):
 
     strategy: Strategy
     epochs: int
+    kept_epoch: int
+    share: float | None
     accuracy: float | None
     interval: tuple[float, float] | None
     loss: float | None
     seconds: float
     computed: int
     kept: bool
+
+    @property
+    def weights(self) -> str:
+        """Which weights it ended with, in words."""
+        if not self.kept_epoch:
+            return "as they were"
+        if self.share not in (None, 1.0):
+            return f"{self.share:.0%} of the way to epoch {self.kept_epoch}"
+        return f"epoch {self.kept_epoch} of {self.epochs}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +102,7 @@ def _line(run: Trained, row: Compared) -> tuple[str, ...]:
         loss = f"{row.loss:.3f}"
     kept = "kept" if row.kept else ""
     return (
-        run.run, run.model, row.strategy, str(row.epochs), accuracy, interval, loss,
+        run.run, run.model, row.strategy, row.weights, accuracy, interval, loss,
         f"{row.seconds:.1f} s", f"{row.computed:,}", kept,
     )  # fmt: skip
 

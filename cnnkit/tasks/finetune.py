@@ -163,12 +163,12 @@ def _say(examples: Examples) -> None:
         log.warning("left out: %s: %s", skipped.path, skipped.message)
     if examples.kept_together:
         log.warning(
-            "%d pictures are near-duplicates or of one group: they are kept on one side.",
+            "%d pictures are near-duplicates or of one group, and stand on one side.",
             examples.kept_together,
         )
     for one, two in examples.straddling:
         log.warning(
-            "nearly the same picture on two sides: %s and %s",
+            "given on two sides, but nearly the same picture: %s and %s",
             examples.examples[one].path, examples.examples[two].path,
         )  # fmt: skip
 

@@ -68,7 +68,7 @@ def _shown(path: str, caption: str, labels: str | None) -> Shown:
 
 def _caption(drawn: Mapping[str, Any]) -> str:
     """The transform in a few words."""
-    words = [f"{drawn['theta']:+.0f} deg"] if drawn["theta"] else []
+    words = [f"{drawn['theta']:+.0f} deg"] if abs(drawn["theta"]) >= 0.5 else []
     words += ["mirrored"] if drawn["flip_horizontal"] else []
     words += ["upside down"] if drawn["flip_vertical"] else []
     return ", ".join(words)

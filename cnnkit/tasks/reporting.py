@@ -14,10 +14,11 @@ from cnnkit.images.decode import decode_reduced
 from cnnkit.metrics.accuracy import confusion, per_class
 from cnnkit.metrics.calibration import expected_calibration_error, reliability, softmax
 from cnnkit.outputs import report as page
-from cnnkit.records import Skipped, Trained
+from cnnkit.records import Compared, Skipped, Trained
 from cnnkit.records import bundle as names
 from cnnkit.search.exact import nearest
 from cnnkit.search.vectors import Matrix
+from cnnkit.tasks.feeding import Floats
 from cnnkit.tasks.ground import Ground
 from cnnkit.tasks.strategies import Outcome
 
@@ -34,34 +35,27 @@ _MOST_COMPARED = 20_000
 _THUMBNAIL = 320
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """One strategy as the page shows it, and its temperature."""
+def write_report(folder: Path, ground: Ground, outcomes: Sequence[Outcome], run: Trained) -> None:
+    """Write `report.html` into the run's folder; the outcomes are those of `run.strategies`.
 
-    outcome: Outcome
-    accuracy: float | None
-    interval: tuple[float, float] | None
-    temperature: float
-
-
-def write_report(
-    folder: Path, ground: Ground, told: Sequence[Told], best: Told, run: Trained
-) -> None:
-    """Write `report.html` into the run's folder. Raises `OutputError` where it cannot be."""
+    Raises `OutputError` where it cannot be.
+    """
+    pairs = list(zip(outcomes, run.strategies, strict=True))
+    [logits] = [outcome.logits for outcome, row in pairs if row.kept]
     # Random weights see nothing by which pictures could be alike.
     seeing = ground.job is not None and ground.job.weights != "none"
     known = ground.known().gathered() if seeing else None
-    scores = _Scores.of(ground, best) if best.outcome.logits is not None else None
+    scores = _Scores.of(ground, logits, run.temperature) if logits is not None else None
     report = page.Report(
         title=f"{ground.examples.name}: {run.model}, {run.strategy}",
         facts=_facts(run, ground.examples.kept_together),
         notices=_notices(ground, run),
-        strategies=tuple(_strategy(each, kept=each is best) for each in told),
+        strategies=tuple(_strategy(*pair) for pair in pairs),
         labels=ground.examples.labels,
         confusion=scores.confusion if scores else (),
         cells=scores.cells(ground) if scores else {},
         scores=scores.classes(ground) if scores else (),
-        calibration=scores.calibration(best.temperature) if scores else None,
+        calibration=scores.calibration(run.temperature) if scores else None,
         mistakes=scores.mistakes(ground, known) if scores else (),
         suspects=_suspects(ground, known) if known is not None else (),
         straddles=_straddles(ground),
@@ -106,18 +100,18 @@ def _notices(ground: Ground, run: Trained) -> tuple[str, ...]:
     return tuple(told)
 
 
-def _strategy(told: Told, *, kept: bool) -> page.Strategy:
+def _strategy(outcome: Outcome, row: Compared) -> page.Strategy:
     epochs = tuple(
         page.Epoch(
-            row.epoch, row.loss, row.accuracy, row.val_loss, row.val_accuracy,
-            row.learning_rate, row.seconds,
+            each.epoch, each.loss, each.accuracy, each.val_loss, each.val_accuracy,
+            each.learning_rate, each.seconds,
         )
-        for row in told.outcome.history
+        for each in outcome.history
     )  # fmt: skip
-    outcome = told.outcome
     return page.Strategy(
-        outcome.strategy, epochs, told.accuracy, told.interval, outcome.seconds, kept
-    )
+        row.strategy, epochs, row.accuracy, row.interval, outcome.seconds, row.kept, row.weights,
+        row.loss,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +128,9 @@ class _Scores:
     table: NDArray[np.int64]
 
     @classmethod
-    def of(cls, ground: Ground, best: Told) -> "_Scores":
-        logits = best.outcome.logits
-        if logits is None:
-            raise ValueError("nothing was held out")
+    def of(cls, ground: Ground, logits: Floats, temperature: float) -> "_Scores":
         truth = ground.examples.truth(ground.held)
-        scores = softmax(logits, best.temperature)
+        scores = softmax(logits, temperature)
         guess = scores.argmax(axis=1)
         return cls(logits, scores, truth, guess, confusion(truth, guess, ground.classes))
 
@@ -229,11 +220,15 @@ def _alike(
 
 
 def _suspects(ground: Ground, known: NDArray[np.float32]) -> tuple[page.Suspect, ...]:
-    """Pictures whose nearest ones, themselves left out, agree on another class (Wilson 1972)."""
+    """Pictures whose nearest ones, themselves left out, agree on another class (Wilson 1972).
+
+    Of a class that could not speak for them, nothing is said: of too few pictures.
+    """
     if len(known) > _MOST_COMPARED:
         return ()
     places, examples = [*ground.train, *ground.held], ground.examples
     truth = examples.truth(places)
+    heard = np.bincount(truth, minlength=ground.classes) > _VOTERS // 2
     found = nearest(
         Matrix.of(known), known, metric="cosine", count=_VOTERS, leave_out=range(len(known))
     )
@@ -241,7 +236,8 @@ def _suspects(ground: Ground, known: NDArray[np.float32]) -> tuple[page.Suspect,
     for at, each in enumerate(found):
         votes = np.bincount(truth[each.rows], minlength=ground.classes) / max(1, len(each.rows))
         first = int(votes.argmax())
-        if first != truth[at] and votes[first] >= _AGREED and not votes[truth[at]]:
+        agreed = first != truth[at] and votes[first] >= _AGREED
+        if agreed and heard[truth[at]] and not votes[truth[at]]:
             example = examples.examples[places[at]]
             label = examples.labels[first]
             suspects.append(page.Suspect(example.path, example.label, label, float(votes[first])))

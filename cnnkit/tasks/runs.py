@@ -28,7 +28,7 @@ from cnnkit.records import Compared, EpochRow, Settings, Strategy, Trained
 from cnnkit.records import bundle as names
 from cnnkit.tasks.examples import Examples
 from cnnkit.tasks.ground import Course, Ground
-from cnnkit.tasks.reporting import Told, write_report
+from cnnkit.tasks.reporting import write_report
 from cnnkit.tasks.strategies import Outcome, bottleneck, finetuned, scratch
 
 log = logging.getLogger(__name__)
@@ -138,7 +138,12 @@ def _judged(ground: Ground, outcome: Outcome) -> Judged:
 
 def _say(best: Judged) -> None:
     outcome = best.outcome
-    if outcome.strategy != "finetune" and not _kept_epoch(outcome):
+    if outcome.logits is None:
+        log.warning(
+            "Nothing was held out, as no class has two pictures to share between training and "
+            "validation: nobody knows how good this network is."
+        )
+    elif outcome.strategy != "finetune" and not outcome.kept_epoch:
         log.warning(
             "No epoch of %s was better than what it started from: it has learnt nothing. "
             "A lower --lr may help.", outcome.strategy,
@@ -150,7 +155,7 @@ def _refitted(ground: Ground, judged: list[Judged], best: Judged) -> "keras.Mode
 
     None where that is not a single epoch, and where Ctrl-C ends it early.
     """
-    ends = {each.outcome.strategy: _kept_epoch(each.outcome) for each in judged}
+    ends = {each.outcome.strategy: each.outcome.kept_epoch for each in judged}
     if not ends["bottleneck" if "bottleneck" in ends else best.outcome.strategy]:
         return None
     whole = replace(
@@ -173,13 +178,6 @@ def _once_more(whole: Ground, strategy: Strategy, ends: Mapping[Strategy, int]) 
     if strategy == "bottleneck" or not ends["finetune"]:
         return first.model
     return finetuned(whole, first).model
-
-
-def _kept_epoch(outcome: Outcome) -> int:
-    """The epoch, counted from 1, whose weights were kept; 0 for those before the first."""
-    if outcome.share is not None:
-        return len(outcome.history) if outcome.share else 0
-    return max((row.epoch for row in outcome.history if row.best), default=0)
 
 
 def _writing_history(folder: Path, ground: Ground) -> Ground:
@@ -211,6 +209,8 @@ def _trained(
         Compared(
             strategy=each.outcome.strategy,
             epochs=len(each.outcome.history),
+            kept_epoch=each.outcome.kept_epoch,
+            share=each.outcome.share,
             accuracy=each.accuracy,
             interval=each.interval,
             loss=each.loss,
@@ -272,9 +272,7 @@ def _write(
         sha256=sha256,
     )
     bundle.write_json(folder, names.CARD, card.to_dict())
-    told = {id(each): Told(each.outcome, each.accuracy, each.interval, each.temperature)
-            for each in judged}  # fmt: skip
-    write_report(folder, ground, list(told.values()), told[id(best)], trained)
+    write_report(folder, ground, [each.outcome for each in judged], trained)
 
 
 def _environment() -> dict[str, str | int | None]:

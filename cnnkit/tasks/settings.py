@@ -83,6 +83,8 @@ def _refuse_odd_company(settings: Settings) -> None:
     wishes = (
         (settings.arch and settings.strategy != "scratch" and not settings.compare,
          "--arch trains from random weights: it goes with --strategy scratch"),
+        (settings.views and settings.strategy == "scratch",
+         "--views are kept for a bottleneck's head; from scratch every epoch draws its own copies"),
         (settings.views and not settings.augment,
          "--views are augmented copies: they go with --augment FILE.toml"),
         (settings.unfreeze and settings.strategy in ("bottleneck", "scratch"),

@@ -54,6 +54,13 @@ class Outcome:
     recipe: Recipe | None = None
     share: float | None = None
 
+    @property
+    def kept_epoch(self) -> int:
+        """The epoch, counted from 1, whose weights were kept; 0 for those before the first."""
+        if self.share is not None:
+            return len(self.history) if self.share else 0
+        return max((row.epoch for row in self.history if row.best), default=0)
+
 
 def bottleneck(ground: Ground) -> Outcome:
     """Fit a head on embeddings, each computed once for all epochs, runs and splits."""
@@ -131,6 +138,7 @@ def finetuned(ground: Ground, start: Outcome) -> Outcome:
 def scratch(ground: Ground) -> Outcome:
     """Fit everything from random weights: the catalog's network, or a pattern."""
     from cnnkit.nets.classifier import backbone, classifier, head
+    from cnnkit.nets.normalisation import keep_pace
 
     began, settings = time.monotonic(), ground.settings
     scaling = _scaling(ground)
@@ -152,6 +160,7 @@ def scratch(ground: Ground) -> Outcome:
         features, embedding = network.features, network.embedding
         top = head(settings.head, features, ground.classes, seed=settings.seed)
         model = classifier(trunk, ground.recipe, top, scaling)
+    keep_pace(model, len(ground.train) // settings.batch_size)
     done = fitted(
         ground, model, "scratch",
         ground.pictures(ground.train, augmented=True),

@@ -52,6 +52,14 @@ class TestInterval:
     def test_no_pictures_have_no_interval(self) -> None:
         assert interval([], seed=0) is None
 
+    @pytest.mark.parametrize("count", [1, 7, 24, 5000])
+    def test_without_a_mistake_it_is_the_exact_one(self, count: int) -> None:
+        expected = stats.binomtest(count, count).proportion_ci(method="exact")
+        assert interval([True] * count, seed=0) == pytest.approx((expected.low, expected.high))
+        expected = stats.binomtest(0, count).proportion_ci(0.9, method="exact")
+        found = interval([False] * count, seed=0, level=0.9)
+        assert found == pytest.approx((expected.low, expected.high))
+
     @pytest.mark.parametrize("value", [0.0, 1.0, 0.1])
     @pytest.mark.parametrize("count", [1, 7])
     def test_what_does_not_vary_has_no_width(self, value: float, count: int) -> None:
