@@ -50,11 +50,20 @@ def emit(
         refuse_to_overwrite(output)
         written = save_records(records, output, format=form, columns=columns, append=append)
     else:
+        if sys.stdout.isatty():
+            records = _below_bars(records, talk)
         written = write_records(records, sys.stdout.buffer, format=form, columns=columns)
     talk.stop()
     for line in () if talk.quiet else left_out:
         click.echo(f"cnnkit: {line[0]}: {', '.join(line[1:])}", err=True)
     raise_if_failed(*written)
+
+
+def _below_bars(records: Iterable[Record], talk: Talk) -> Iterator[Record]:
+    """The same, with no bar left that would draw itself over an answer."""
+    for record in records:
+        talk.stop()
+        yield record
 
 
 def _is_rows(form: str, output: str | None) -> bool:

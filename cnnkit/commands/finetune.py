@@ -99,6 +99,9 @@ def finetune(
     else:
         done = tasks.finetune(str(data), out=out, means=means, **options)
     emit([done], format=format, output=output, columns=Trained.columns())
+    if talk.shows_bars and not done.interrupted:
+        click.echo(f"cnnkit: look at {done.report}", err=True)
+        click.echo(f"cnnkit: use it: cnnkit classify --model {done.run} PICTURES", err=True)
     if done.interrupted:
         click.echo(f"cnnkit: go on with: cnnkit finetune --resume {done.run}", err=True)
         raise KeyboardInterrupt

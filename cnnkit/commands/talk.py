@@ -36,7 +36,7 @@ class Talk:
                 logging.getLogger(slow).setLevel(logging.INFO)
         logger.propagate = False
         if not logger.handlers:
-            handler = logging.StreamHandler()
+            handler = _Handler(self)
             handler.setFormatter(logging.Formatter("cnnkit: %(message)s"))
             logger.addHandler(handler)
 
@@ -83,6 +83,13 @@ class Talk:
 
         return report
 
+    def say_above(self, line: str) -> bool:
+        """Write a line above the bars; false where there are none."""
+        if self._bars is None:
+            return False
+        self._bars.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        return True
+
     def stop(self) -> None:
         """Take the bars off the terminal."""
         if self._bars is not None:
@@ -101,6 +108,19 @@ class Talk:
             )  # fmt: skip
             self._bars.start()
         return self._bars
+
+
+class _Handler(logging.StreamHandler[Any]):
+    """Writes lines to stderr, above the bars where there are any."""
+
+    def __init__(self, talk: Talk) -> None:
+        super().__init__()
+        self._talk = talk
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line."""
+        if not self._talk.say_above(self.format(record)):
+            super().emit(record)
 
 
 def _of(done: str, total: str | None) -> str:

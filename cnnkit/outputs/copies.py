@@ -96,7 +96,7 @@ class Copies:
             self._made = [each for each in (self.folder, *self.folder.parents) if not each.exists()]
             self.folder.mkdir(parents=True, exist_ok=True)
             self._journal = _locked(self.folder / JOURNAL)
-            self._part = (self.folder / _PART).open("wb")
+            self._part = os.fdopen(_new(self.folder / _PART), "wb")
         except OSError as error:
             raise refused(self.folder, error) from error
         with suppress(FileNotFoundError):
@@ -262,13 +262,18 @@ class Copies:
 
 def put(path: Path, data: bytes) -> None:
     """Write a file in one go: half of the time that it takes by Python's own files."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    descriptor = _new(path)
     try:
         rest = memoryview(data)
         while rest:
             rest = rest[os.write(descriptor, rest) :]
     finally:
         os.close(descriptor)
+
+
+def _new(path: Path) -> int:
+    """An empty file of that name, and of no other: where it is a link, nobody follows it."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o666)
 
 
 def _is_file(path: Path, size: int, digest: str) -> bool:

@@ -40,6 +40,8 @@ def parsed(raw: bytes) -> dict[str, Any] | None:
 def names(folder: str | os.PathLike[str]) -> Iterator[str]:
     """The places, below the folder, of all files that we know to have written there."""
     for name in (MANIFEST, JOURNAL):
+        if not Path(folder, name).is_file():
+            continue
         with suppress(OSError), Path(folder, name).open("rb") as file:
             for line in map(parsed, file):
                 yield from (output for output, _, _ in files_of(line)) if line else ()
@@ -52,6 +54,8 @@ def refuse_if_foreign(folder: str | os.PathLike[str]) -> None:
     """
     path = Path(folder)
     try:
+        if (path / MANIFEST).exists() and not (path / MANIFEST).is_file():
+            raise foreign(path)
         with (path / MANIFEST).open("rb") as file:
             first = file.readline(1 << 20)
             if first and parsed(first) is None:
@@ -76,7 +80,9 @@ def _is_fit(file: tuple[Any, Any, Any]) -> bool:
         return False
     place = PurePosixPath(output)
     inside = output and not place.is_absolute() and os.pardir not in place.parts
-    return bool(inside) and "\0" not in output and len(digest) == 64 and set(digest) <= _DIGITS
+    os.fsencode(output)  # which raises for what no file can be called
+    named = bool(inside and place.name) and "\0" not in output
+    return named and len(digest) == 64 and set(digest) <= _DIGITS
 
 
 def foreign(folder: Path) -> InputError:

@@ -68,7 +68,8 @@ def _shown(path: str, caption: str, labels: str | None) -> Shown:
 
 def _caption(drawn: Mapping[str, Any]) -> str:
     """The transform in a few words."""
-    words = [f"{drawn['theta']:+.0f} deg"] if abs(drawn["theta"]) >= 0.5 else []
-    words += ["mirrored"] if drawn["flip_horizontal"] else []
-    words += ["upside down"] if drawn["flip_vertical"] else []
+    turned = drawn.get("theta", 0.0)  # a line that was edited may lack anything
+    words = [f"{turned:+.0f} deg"] if abs(turned) >= 0.5 else []
+    words += ["mirrored"] if drawn.get("flip_horizontal") else []
+    words += ["upside down"] if drawn.get("flip_vertical") else []
     return ", ".join(words)

@@ -139,7 +139,7 @@ class _Process:
     def __init__(self) -> None:
         program = _PROGRAM.format(path=[each for each in sys.path if isinstance(each, str)])
         self._process = subprocess.Popen(
-            [sys.executable, "-c", program],
+            [sys.executable, "-P", "-c", program],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             process_group=0,  # Ctrl-C is this process's affair
@@ -165,6 +165,8 @@ class _Process:
         """Kill it, if it is still there."""
         self._process.kill()
         self._process.wait()
+        if sys.is_finalizing():  # a thread that will never go on may hold the pipe
+            return
         for pipe in (self._process.stdin, self._process.stdout):
             with suppress(OSError):
                 if pipe:
@@ -181,9 +183,13 @@ class _Process:
             return pickle.load(self._process.stdout)  # type: ignore[arg-type]
         except (OSError, EOFError, ValueError, pickle.UnpicklingError) as error:
             raise self._ended() from error
+        except BaseException:  # what is left of this answer would be taken for the next one
+            self._process.kill()
+            raise
 
     def _ended(self) -> _Ended:
         self.ready = False
+        self._process.kill()
         code = self._process.wait()
         return _Ended(signal.Signals(-code).name if code < 0 else f"exit code {code}")
 

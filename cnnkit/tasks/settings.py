@@ -85,6 +85,9 @@ def _refuse_odd_company(settings: Settings) -> None:
          "--arch trains from random weights: it goes with --strategy scratch"),
         (settings.views and settings.strategy == "scratch",
          "--views are kept for a bottleneck's head; from scratch every epoch draws its own copies"),
+        (settings.augment and not settings.views and settings.strategy == "bottleneck",
+         "a bottleneck learns from embeddings that are kept: --augment FILE.toml goes with "
+         "--views N, so many changed copies of each picture, such as --views 5"),
         (settings.views and not settings.augment,
          "--views are augmented copies: they go with --augment FILE.toml"),
         (settings.unfreeze and settings.strategy in ("bottleneck", "scratch"),

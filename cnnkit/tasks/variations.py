@@ -6,8 +6,8 @@ one of `tasks/processes`.
 
 import os
 import threading
-from collections.abc import Callable, Generator, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from itertools import takewhile
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cnnkit.errors import InputError
 from cnnkit.images.augment import Augmentation, Drawn, draw, transformed
 from cnnkit.images.augment.patch import Patch, draw_patch
 from cnnkit.images.decode import decode_reduced
@@ -134,14 +135,31 @@ def _varied(
     }  # fmt: skip
     drawn = draw(way.augmentation, **key)
     patch = draw_patch(**key, size=way.random_crop) if way.random_crop else None
-    changed = transform(pixels, drawn, way.augmentation)
-    if patch:
-        left, top, right, bottom = patch
-        changed = changed[top:bottom, left:right]
-    after = (changed.shape[1], changed.shape[0])
-    data = encoded(changed, order.suffix, way.quality)
+    with _memory_errors():
+        changed = transform(pixels, drawn, way.augmentation)
+        if patch:
+            left, top, right, bottom = patch
+            changed = changed[top:bottom, left:right]
+        after = (changed.shape[1], changed.shape[0])
+        try:
+            data = encoded(changed, order.suffix, way.quality)
+        except InputError as error:
+            raise Skip(order.path, "too_large", str(error).rstrip(".")) from error
     digest = sha256(data).hexdigest()
     return Variation(copy, drawn, patch, source, (width, height), after, data, digest)
+
+
+@contextmanager
+def _memory_errors() -> Iterator[None]:
+    """Let OpenCV's be Python's."""
+    import cv2
+
+    try:
+        yield
+    except cv2.error as error:
+        if error.code == cv2.Error.StsNoMem:
+            raise MemoryError from error
+        raise
 
 
 def _loaded(path: str, size: Size | None) -> tuple[Pixels, Size]:

@@ -1,18 +1,21 @@
 """`cnnkit finetune`, as a person types it: on drawn pictures, with the packaged network."""
 
 import json
+import os
+import pty
 import random
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from cnnkit import sample_images
-from tests.conftest import PATIENCE, Run
+from tests.conftest import PATIENCE, ROOT, Run
 
 pytestmark = pytest.mark.network
 CLASSES = ("brick", "chequered", "dotted")
@@ -147,6 +150,27 @@ def test_pictures_that_cannot_be_read_are_named_and_left_out(
     assert "torn.jpg" in done.stderr.decode()
     assert "empty" in done.stderr.decode()
     assert set(json.loads((tmp_path / "a" / "labels.json").read_text())) == {"0", "1", "2"}
+
+
+def test_on_a_terminal_nothing_is_drawn_over_the_answer(pictures: Path, tmp_path: Path) -> None:
+    told = ["finetune", str(pictures), "-m", "patternnet", "--epochs", "3", "--out", "runs/a"]
+    screen, cable = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "cnnkit", *told], cwd=tmp_path, stdout=cable, stderr=cable,
+        stdin=subprocess.DEVNULL, env=os.environ | {"TERM": "xterm", "PYTHONPATH": str(ROOT)},
+    ) as process:  # fmt: skip
+        os.close(cable)
+        shown = b""
+        with suppress(OSError):  # what Linux says where the other end is closed
+            while data := os.read(screen, 1 << 16):
+                shown += data
+    os.close(screen)
+    assert process.returncode == 0, shown.decode()
+    assert b"\x1b[" in shown
+    answer = shown.split(b"\x1b[")[-1].decode()
+    assert "RUN" in answer or "bottleneck" in answer
+    assert "finetune" in answer
+    assert "cnnkit: look at runs/a/report.html" in answer
 
 
 @pytest.mark.parametrize("strategy", ["finetune", "scratch"])

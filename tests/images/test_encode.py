@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cnnkit.errors import InputError
 from cnnkit.images.encode import FORMATS, encoded
 from tests.conftest import picture
 
@@ -37,6 +38,14 @@ def test_jpeg_is_as_pillow_writes_it(quality: int) -> None:
         encoded(PIXELS, ".jpg", quality), file.getvalue()
     ))  # fmt: skip
     assert np.abs(ours - theirs).max() <= 2
+
+
+@pytest.mark.parametrize(("suffix", "most"), [(".jpg", 65_500), (".webp", 16_383)])
+def test_a_picture_that_is_too_large_for_its_format(suffix: str, most: int) -> None:
+    widest = np.zeros((1, most, 3), np.uint8)
+    assert read(encoded(widest, suffix, 95)).size == (most, 1)
+    with pytest.raises(InputError, match=rf"at most {most:,} pixels .* Received: {most + 1:,}x1"):
+        encoded(np.zeros((1, most + 1, 3), np.uint8), suffix, 95)
 
 
 def test_a_part_of_a_picture_and_a_single_pixel() -> None:

@@ -1,6 +1,7 @@
 """Processes that make copies: the same bytes as here, whatever becomes of them."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -8,15 +9,17 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 import cnnkit.tasks.processes
 import cnnkit.tasks.variations
 from cnnkit.images.augment import Augmentation
+from cnnkit.records import Skipped
 from cnnkit.tasks.processes import Processes, _Process
 from cnnkit.tasks.variations import Order, Skip, Variation, Way, made_here
-from tests.conftest import picture
+from tests.conftest import ROOT, picture
 from tests.tasks.copies import TURNED, digests, manifest, run, states, two_classes
 
 WAY = Way(Augmentation.of(TURNED), 0, "fast", None, None, 95, labelled=False)
@@ -103,6 +106,24 @@ def test_a_picture_that_ends_every_process_is_told_and_the_others_are_made(
     assert len(set(ready(processes, harmless)) - set(before)) > 0
 
 
+def test_an_answer_that_was_half_read_is_not_taken_for_the_next(
+    processes: Processes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture(60, 40).save(tmp_path / "a.png")
+    wanted = order(tmp_path / "a.png")
+    ready(processes, wanted)
+
+    def torn(pipe: IO[bytes]) -> None:
+        pipe.read(10)
+        raise MemoryError
+
+    with monkeypatch.context() as patch, pytest.raises(MemoryError):
+        patch.setattr(pickle, "load", torn)
+        processes.variations(wanted)
+    made = made_here(wanted, threading.Event())
+    assert [processes.variations(wanted) for _ in range(4)] == [made] * 4
+
+
 def test_giants_are_made_here_one_at_a_time(
     processes: Processes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,6 +144,39 @@ def test_a_folder_is_the_same_for_any_number_of_jobs(tmp_path: Path) -> None:
         assert set(states(records)) == {"made"}
     assert manifest(tmp_path / "1") == manifest(tmp_path / "2") == manifest(tmp_path / "5")
     assert digests(tmp_path / "1") == digests(tmp_path / "2") == digests(tmp_path / "5")
+
+
+def test_a_picture_too_large_for_its_format_is_told_and_the_others_are_made(
+    tmp_path: Path,
+) -> None:
+    photos = two_classes(tmp_path / "photos")
+    picture(17_000, 2).save(tmp_path / "wide.png")
+    (tmp_path / "wide.png").rename(photos / "wide.webp")
+    for jobs in (1, 2):
+        records = run(photos, tmp_path / str(jobs), copies=3, jobs=jobs)
+        assert states(records).count("made") == 12
+        [told] = [each for each in records if isinstance(each, Skipped)]
+        assert (told.path, told.kind) == (str(photos / "wide.webp"), "too_large")
+        assert "WEBP holds at most 16,383" in told.message
+
+
+@pytest.mark.parametrize("answers", [0, 3])
+def test_a_script_that_ends_in_the_middle_of_it(tmp_path: Path, answers: int) -> None:
+    """Whatever the interpreter has put away by then, it ends as any other; nothing is left."""
+    photos = two_classes(tmp_path / "photos")
+    (tmp_path / "script.py").write_text(
+        "import cnnkit, cnnkit.tasks.processes as processes\n"
+        "processes._PATIENCE = 0.001\n"
+        f"copies = cnnkit.augment({str(photos)!r}, out='out', copies=400, jobs=2, shear_range=9)\n"
+        f"print([next(copies).state for _ in range({answers})])\n"
+    )
+    (tmp_path / "signal.py").write_text("raise SystemError('not of the standard library')\n")
+    done = subprocess.run(
+        [sys.executable, "-P", "script.py"], cwd=tmp_path, capture_output=True, text=True,
+        check=False, env=os.environ | {"PYTHONPATH": os.fspath(ROOT)},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, f"{['made'] * answers}\n"), done.stderr
+    assert done.stderr == ""
 
 
 def test_a_script_without_a_guard_is_not_run_again(tmp_path: Path) -> None:
