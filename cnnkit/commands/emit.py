@@ -59,11 +59,18 @@ def emit(
     raise_if_failed(*written)
 
 
-def _below_bars(records: Iterable[Record], talk: Talk) -> Iterator[Record]:
+def _below_bars(records: Iterable[Record], talk: Talk) -> Iterable[Record]:
     """The same, with no bar left that would draw itself over an answer."""
-    for record in records:
+    if isinstance(records, Sequence):  # which stays one: its columns are measured beforehand
         talk.stop()
-        yield record
+        return records
+
+    def each() -> Iterator[Record]:
+        for record in records:
+            talk.stop()
+            yield record
+
+    return each()
 
 
 def _is_rows(form: str, output: str | None) -> bool:
