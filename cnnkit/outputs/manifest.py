@@ -31,6 +31,7 @@ def parsed(raw: bytes) -> dict[str, Any] | None:
     try:
         line = json.loads(raw)
         fits = raw.endswith(b"\n") and isinstance(line["drawn"], dict)
+        fits = fits and isinstance(line["drawn"].get("theta", 0), int | float)
         fits = fits and all(isinstance(line[name], int) for name in ("copy", "width", "height"))
         return line if fits and all(map(_is_fit, files_of(line))) else None
     except (ValueError, KeyError, TypeError, RecursionError):

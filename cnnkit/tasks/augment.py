@@ -72,7 +72,7 @@ def augment(
         copies: how many of each picture, numbered from 1.
         recipe: a TOML file of ImageDataGenerator's parameters, a mapping, or an `Augmentation`.
         seed: another one, other copies.
-        jobs: threads; by default one for each core.
+        jobs: pictures that are worked on at a time; by default one for each core.
         augmenter: "fast", or "keras" for ImageDataGenerator itself: within one grey level.
         size: "keep", or "224x224", (width, height) in pixels that pictures are stretched to before
             they are transformed, as by ImageDataGenerator's target_size.

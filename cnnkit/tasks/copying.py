@@ -175,7 +175,7 @@ def _matches(line: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     for name, value in wanted.items():
         told = line.get(name)
         if name == "labels" and value and told:
-            told, value = ((each["content"], each["output"]) for each in (told, value))
+            told, value = ((each.get("content"), each["output"]) for each in (told, value))
         if name != "source" and told != value:
             return False
     return True

@@ -27,6 +27,8 @@ _PROGRAM = """\
 import signal, sys
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 sys.path[:] = {path!r}
+from PIL import Image, ImageFile
+Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = {pillow!r}
 from cnnkit.tasks.processes import serve
 serve()
 """
@@ -44,12 +46,12 @@ class Processes:
     def __init__(self, count: int, stop: threading.Event) -> None:
         self._count = count if sys.executable else 1
         self._stop = stop
-        self._here = threading.Semaphore(count)
+        self._here, self._alone = threading.Semaphore(count), threading.Lock()
         self._idle: queue.SimpleQueue[_Process] = queue.SimpleQueue()
         self._all: list[_Process] = []
         self._changing = threading.Lock()
         self._began = time.monotonic()
-        self._closed = False
+        self._closed = self._welcomed = False
 
     def __enter__(self) -> "Processes":
         """Nothing is started yet."""
@@ -62,6 +64,12 @@ class Processes:
             for process in self._all:
                 process.end()
 
+    def _end_at_stop(self) -> None:
+        """Whoever waits for one that does not answer, waits no longer."""
+        self._stop.wait()
+        for process in tuple(self._all):
+            process.kill()
+
     def variations(self, order: Order) -> list[Variation]:
         """What `variations.variations` gives for the order, and its errors.
 
@@ -71,23 +79,32 @@ class Processes:
         process = self._borrowed()
         try:
             if process is not None:
-                try:
-                    return process.answer(order)
-                except _Ended:  # whoever ended it: it may have been ill before
-                    process = self._replaced(process)
-                if process is not None:
-                    return process.answer(order)
+                return self._made_there(process, order)
         except Giant:  # here they take turns
             pass
-        except _Ended as end:
-            process = process and self._replaced(process)
-            why = f"the process that made its copies ended with {end}: too little memory?"
-            raise Skip(order.path, "crashed", why) from end
-        finally:
-            if process is not None:
-                self._idle.put(process)
+        except MemoryError:
+            with self._alone:
+                return made_here(order, self._stop)
         with self._here:
             return made_here(order, self._stop)
+
+    def _made_there(self, process: "_Process", order: Order) -> list[Variation]:
+        """A second time where the process ends, as it may have been ill before; never here then."""
+        end, is_lost = _Ended(), False
+        try:
+            for _ in range(2):
+                try:
+                    return process.answer(order)
+                except _Ended as error:
+                    end = error
+                    process = self._replaced(process)
+        except _Ended:  # and there is no other
+            is_lost = True
+        finally:
+            if not is_lost:
+                self._idle.put(process)
+        why = f"the process that made its copies ended with {end}: too little memory?"
+        raise Skip(order.path, "crashed", why) from end
 
     def _start_in_time(self) -> None:
         if self._count < 2 or self._all or time.monotonic() - self._began < _PATIENCE:
@@ -102,31 +119,45 @@ class Processes:
                 self._count = len(self._all)
             for process in self._all:
                 threading.Thread(target=self._welcome, args=(process,), daemon=True).start()
+            threading.Thread(target=self._end_at_stop, daemon=True).start()
 
     def _welcome(self, process: "_Process") -> None:
-        with suppress(_Ended):
+        try:
             process.wait_until_ready()
-            self._idle.put(process)
+        except _Ended:
+            with self._changing:
+                if not self._closed:
+                    self._all.remove(process)
+                    process.end()
+            return
+        self._welcomed = True
+        self._idle.put(process)
 
     def _borrowed(self) -> "_Process | None":
-        """A process that has nothing to do; None while they start, and where there are none."""
-        while any(each.ready for each in self._all):
+        """One that has nothing to do; None until the first is ready, and where there are none."""
+        while self._all and self._welcomed:
             with suppress(queue.Empty):
                 return self._idle.get(timeout=_PATIENCE)
         return None
 
-    def _replaced(self, process: "_Process") -> "_Process | None":
+    def _replaced(self, process: "_Process") -> "_Process":
+        """Another one. Raises `_Ended` where there is none."""
         process.end()
         with self._changing:
             self._all.remove(process)
-            if self._closed:
-                return None
-            with suppress(OSError, _Ended):
+            if self._closed or self._stop.is_set():
+                raise _Ended("the run")
+            try:
                 new = _Process()
-                self._all.append(new)
+            except OSError as error:
+                raise _Ended(str(error)) from error
+            self._all.append(new)
+            try:
                 new.wait_until_ready()
-                return new
-        return None
+            except _Ended:
+                self._all.remove(new)
+                raise
+            return new
 
 
 class _Ended(Exception):
@@ -137,7 +168,12 @@ class _Process:
     """One of the processes, seen from here. One thread at a time may use it."""
 
     def __init__(self) -> None:
-        program = _PROGRAM.format(path=[each for each in sys.path if isinstance(each, str)])
+        from PIL import Image, ImageFile
+
+        program = _PROGRAM.format(
+            path=[each for each in sys.path if isinstance(each, str)],
+            pillow=(Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES),
+        )
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", program],
             stdin=subprocess.PIPE,
@@ -161,8 +197,12 @@ class _Process:
             raise answer
         return list(answer)
 
+    def kill(self) -> None:
+        """Whoever waits for its answer learns that there will be none."""
+        self._process.kill()
+
     def end(self) -> None:
-        """Kill it, if it is still there."""
+        """Kill it, if it is still there, and wait until it is gone."""
         self._process.kill()
         self._process.wait()
         if sys.is_finalizing():  # a thread that will never go on may hold the pipe

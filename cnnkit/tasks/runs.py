@@ -153,10 +153,12 @@ def _say(best: Judged) -> None:
 def _refitted(ground: Ground, judged: list[Judged], best: Judged) -> "keras.Model | None":
     """The kept strategy once more, on validation pictures too, as far as it was good.
 
-    None where that is not a single epoch, and where Ctrl-C ends it early.
+    None where what it begins with was no good at all, and where Ctrl-C ends it early.
     """
     ends = {each.outcome.strategy: each.outcome.kept_epoch for each in judged}
-    if not ends["bottleneck" if "bottleneck" in ends else best.outcome.strategy]:
+    first: Strategy = "scratch" if best.outcome.strategy == "scratch" else "bottleneck"
+    if not ends[first]:
+        log.warning("Nothing is fitted once more: no epoch of %s was kept.", first)
         return None
     whole = replace(
         ground,

@@ -23,7 +23,13 @@ def test_a_line_comes_back() -> None:
     [
         *({"output": each} for each in ("", ".", "/a", "../a", "a/../../b", "a\0b", "\ud800x")),
         *({"sha256": each} for each in ("", "0" * 63, "Z" * 64, "None")),
-        *({"drawn": []}, {"drawn": None}, {"output": 3}, {"sha256": None}),
+        *(
+            {"drawn": []},
+            {"drawn": {"theta": "x"}},
+            {"drawn": None},
+            {"output": 3},
+            {"sha256": None},
+        ),
         *({"bytes": "3"}, {"copy": None}, {"labels": {"output": "../x"}}),
     ],
 )

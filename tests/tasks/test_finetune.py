@@ -1,6 +1,7 @@
 """Training from Python, on drawn pictures with the packaged network."""
 
 import json
+import logging
 import signal
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,7 @@ def test_what_tensors_go_through_is_inside_the_network(
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"strategy": "bottleneck", "model": "patternnet"}, "that are trained already"),
+        ({"strategy": "bottleneck", "model": "patternnet", "views": 2}, "that are trained already"),
         ({"strategy": "scratch", "model": "patternnet"}, "at most 32 × 32"),
     ],
 )
@@ -215,6 +216,21 @@ def test_a_refit_goes_no_further_than_validation_did(
         answers[strategy] = [row.predictions[0].score for row in told]  # type: ignore[union-attr]
     apart = np.abs(np.subtract(answers["bottleneck"], answers["finetune"])).max()
     assert apart < 1e-5 if share == 0 else apart > 1e-3, apart
+
+
+@pytest.mark.parametrize("strategy", ["bottleneck", "scratch"])
+def test_what_kept_no_epoch_is_not_refitted_and_says_so(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any, strategy: str
+) -> None:
+    from cnnkit.tasks.strategies import Outcome
+
+    monkeypatch.setattr(Outcome, "kept_epoch", property(lambda self: 0))
+    monkeypatch.setattr(logging.getLogger("cnnkit"), "propagate", True)
+    wishes: dict[str, Any] = {"model": "patternnet", "epochs": 2, "strategy": strategy}
+    done = finetune(data, out=tmp_path / "run", refit=True, **wishes)
+    assert not done.refit
+    assert f"Nothing is fitted once more: no epoch of {strategy} was kept." in caplog.text
+    assert done.strategies[0].weights == "as they were"
 
 
 def test_ctrl_c_while_it_is_refitted_leaves_the_fit_before(data: Path, tmp_path: Path) -> None:

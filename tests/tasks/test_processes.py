@@ -8,10 +8,13 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import IO
 
 import pytest
+from PIL import ImageFile
 
 import cnnkit.tasks.processes
 import cnnkit.tasks.variations
@@ -19,7 +22,7 @@ from cnnkit.images.augment import Augmentation
 from cnnkit.records import Skipped
 from cnnkit.tasks.processes import Processes, _Process
 from cnnkit.tasks.variations import Order, Skip, Variation, Way, made_here
-from tests.conftest import ROOT, picture
+from tests.conftest import PATIENCE, ROOT, picture
 from tests.tasks.copies import TURNED, digests, manifest, run, states, two_classes
 
 WAY = Way(Augmentation.of(TURNED), 0, "fast", None, None, 95, labelled=False)
@@ -117,11 +120,73 @@ def test_an_answer_that_was_half_read_is_not_taken_for_the_next(
         pipe.read(10)
         raise MemoryError
 
-    with monkeypatch.context() as patch, pytest.raises(MemoryError):
-        patch.setattr(pickle, "load", torn)
-        processes.variations(wanted)
     made = made_here(wanted, threading.Event())
+    with monkeypatch.context() as patch:
+        patch.setattr(pickle, "load", torn)
+        assert processes.variations(wanted) == made
     assert [processes.variations(wanted) for _ in range(4)] == [made] * 4
+
+
+def test_what_may_have_ended_a_process_is_never_made_here(
+    processes: Processes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor while all of them are being replaced."""
+    picture(60, 40).save(tmp_path / "a.png")
+    harmless = order(tmp_path / "a.png")
+    fatal = [order(tmp_path / f"fatal-{number}.png") for number in range(12)]
+    ready(processes, harmless)
+    answer = _Process.answer
+    here: list[str] = []
+
+    def killed(process: _Process, wanted: Order) -> list[Variation]:
+        if wanted in fatal:
+            process._process.kill()
+        return answer(process, wanted)
+
+    monkeypatch.setattr(_Process, "answer", killed)
+    monkeypatch.setattr(
+        cnnkit.tasks.processes, "made_here", lambda wanted, stop: here.append(wanted.path)
+    )
+
+    def ended(wanted: Order) -> str:
+        with pytest.raises(Skip) as skip:
+            processes.variations(wanted)
+        return skip.value.record.kind
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(ended, fatal)) == ["crashed"] * 12
+    assert here == []
+
+
+def test_nobody_waits_for_one_that_does_not_answer(tmp_path: Path) -> None:
+    picture(60, 40).save(tmp_path / "a.png")
+    wanted, stop = order(tmp_path / "a.png"), threading.Event()
+    with Processes(2, stop) as processes, ThreadPoolExecutor(1) as pool:
+        time.sleep(0.01)
+        for process in ready(processes, wanted):
+            os.kill(process, signal.SIGSTOP)
+        asked = pool.submit(processes.variations, wanted)
+        time.sleep(0.2)
+        assert not asked.done()
+        stop.set()
+        with pytest.raises(Skip):
+            asked.result(PATIENCE)
+
+
+def test_what_pillow_is_told_holds_in_all_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture(60, 40).save(tmp_path / "a.jpg", quality=95)
+    (tmp_path / "a.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:-300])
+    torn = order(tmp_path / "a.jpg")
+    picture(60, 40).save(tmp_path / "b.png")
+    for willing in (False, True):
+        monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", willing)
+        with Processes(2, threading.Event()) as processes:
+            time.sleep(0.01)
+            ready(processes, order(tmp_path / "b.png"))
+            with nullcontext() if willing else pytest.raises(Skip):
+                assert len(processes.variations(torn)) == 3
 
 
 def test_giants_are_made_here_one_at_a_time(
