@@ -104,7 +104,7 @@ def test_what_tensors_go_through_is_inside_the_network(
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"strategy": "bottleneck", "model": "patternnet", "views": 2}, "that are trained already"),
+        ({"strategy": "finetune", "model": "patternnet"}, "that are trained already"),
         ({"strategy": "scratch", "model": "patternnet"}, "at most 32 × 32"),
     ],
 )
