@@ -106,7 +106,11 @@ def finetune(
         click.echo(f"cnnkit: go on with: cnnkit finetune --resume {done.run}", err=True)
         raise KeyboardInterrupt
     if done.skipped:
-        raise SomeInputsFailed(f"{done.skipped:,} pictures could not be read, and were left out.")
+        many = done.skipped > 1
+        raise SomeInputsFailed(
+            f"{done.skipped:,} picture{'s' * many} could not be read, and "
+            f"{'were' if many else 'was'} left out."
+        )
 
 
 def _refuse_other_wishes() -> None:

@@ -33,7 +33,7 @@ def find(name: str) -> Network:
         if not (os.path.exists(name) or os.sep in name):
             raise
         if not os.path.exists(name):
-            raise UnknownName("run", name, [], "cnnkit models") from error
+            raise UnknownName("run", name, [], "ls runs") from error
     return read_bundle(name)
 
 
