@@ -102,7 +102,8 @@ def _line(run: Trained, row: Compared) -> tuple[str, ...]:
         loss = f"{row.loss:.3f}"
     kept = "kept" if row.kept else ""
     return (
-        run.run, run.model, row.strategy, row.weights, accuracy, interval, loss,
+        run.run, run.model, row.strategy, str(row.epochs), str(row.kept_epoch),
+        "" if row.share is None else f"{row.share:.0%}", accuracy, interval, loss,
         f"{row.seconds:.1f} s", f"{row.computed:,}", kept,
     )  # fmt: skip
 

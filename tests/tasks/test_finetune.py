@@ -53,6 +53,8 @@ def test_all_strategies_side_by_side(data: Path, tmp_path: Path, augmentation: s
     losses = {each.strategy: each.loss or 0.0 for each in done.strategies}
     [kept] = [each.strategy for each in done.strategies if each.kept]
     assert kept == done.strategy == min(losses, key=lambda name: losses[name])
+    assert {len(line) for line in done.lines()} == {len(done.columns())}
+    assert [row.share is None for row in done.strategies] == [True, False, True]
     page = (tmp_path / "run" / "report.html").read_text()
     assert "scratch" in page
     assert "as the network saw them" in page
