@@ -111,7 +111,7 @@ class Evaluation(Record):
     def summary(self) -> Sequence[tuple[str, ...]]:
         """The figures of the whole."""
         unseen = sum(not each.seen for each in self.classes)
-        of_known = ("of the known classes alone",) if self.unknown else ()
+        of_known = ("", "of the known classes alone") if self.unknown else ()
         return [
             ("pictures", str(self.pictures)),
             *([("of unknown classes", str(self.unknown))] if self.unknown else []),
