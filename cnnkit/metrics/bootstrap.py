@@ -31,6 +31,8 @@ def interval(
 ) -> tuple[float, float] | None:
     """Between which bounds the mean of the values lies in `level` of all resamples.
 
+    Where all are right, or all are wrong, it is the exact interval of such a share.
+
     Args:
         hits: one value per picture (n,): right or wrong, as booleans, or any finite number.
         seed: the same seed and values give the same interval.
@@ -43,9 +45,9 @@ def interval(
     if not len(values):
         return None
     low, high = _interval(values, seed, resamples, level)
-    if np.asarray(hits).dtype == np.bool_ and low == high:
+    if np.asarray(hits).dtype == np.bool_ and len(np.unique(values)) == 1:
         apart = 1 - ((1 - level) / 2) ** (1 / len(values))
-        return (0.0, apart) if low == 0 else (1 - apart, 1.0)
+        return (1 - apart, 1.0) if values[0] else (0.0, apart)
     return low, high
 
 

@@ -35,7 +35,7 @@ class Evaluation(Record):
     """How well a model does on pictures whose classes are known.
 
     Figures are in 0..1, or None where there is nothing to divide by. `top1_interval` and
-    `top5_interval` hold `level` of all bootstrap resamples. Of the `pictures`, `unknown` are of
+    `top5_interval` are those of `metrics.bootstrap` at `level`. Of the `pictures`, `unknown` are of
     classes that the model does not know: wrong answers, which no class and no cell of `confusion`
     counts. `confusion` holds how many pictures of each class (rows) are called what (columns), both
     in the order of `classes`.

@@ -13,7 +13,7 @@ class Compared(Record):
 
     `kept_epoch` is the one whose weights it ended with, counted from 1, 0 for those that it started
     from; `share`, 0 to 1, how far of the way to them fine-tuning went, None for others.
-    `interval` holds 95 % of all bootstrap resamples of `accuracy`; `loss` is the mean cross-entropy
+    `interval` is the 95 % one of `metrics.bootstrap`; `loss` is the mean cross-entropy
     at the temperature that suits best; `computed` are the pictures that the frozen network had to
     be run on, the others were known.
     """

@@ -180,12 +180,10 @@ class _Process:
             stdout=subprocess.PIPE,
             process_group=0,  # Ctrl-C is this process's affair
         )
-        self.ready = False
 
     def wait_until_ready(self) -> None:
         """Return when it takes orders. Raises `_Ended`."""
         self._receive()
-        self.ready = True
 
     def answer(self, order: Order) -> list[Variation]:
         """What it makes of the order. Raises what went wrong there, and `_Ended`."""
@@ -203,7 +201,7 @@ class _Process:
 
     def end(self) -> None:
         """Kill it, if it is still there, and wait until it is gone."""
-        self._process.kill()
+        self.kill()
         self._process.wait()
         if sys.is_finalizing():  # a thread that will never go on may hold the pipe
             return
@@ -224,12 +222,11 @@ class _Process:
         except (OSError, EOFError, ValueError, pickle.UnpicklingError) as error:
             raise self._ended() from error
         except BaseException:  # what is left of this answer would be taken for the next one
-            self._process.kill()
+            self.kill()
             raise
 
     def _ended(self) -> _Ended:
-        self.ready = False
-        self._process.kill()
+        self.kill()
         code = self._process.wait()
         return _Ended(signal.Signals(-code).name if code < 0 else f"exit code {code}")
 

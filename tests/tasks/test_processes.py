@@ -47,7 +47,7 @@ def order(path: Path, way: Way = WAY, suffix: str = ".png") -> Order:
 def ready(processes: Processes, first: Order) -> list[int]:
     """Their process identifiers, once both take orders."""
     end = time.monotonic() + 60
-    while not processes._all or not all(each.ready for each in processes._all):
+    while not processes._all or processes._idle.qsize() < len(processes._all):
         processes.variations(first)
         assert time.monotonic() < end
     return [each._process.pid for each in processes._all]
